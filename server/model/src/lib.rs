@@ -1,0 +1,33 @@
+//! The nouns of Ironrule and their invariants: collection, field, record, draft, condition, principal, change. Pure: values in,
+//! values out. No async, no clock, no network; storage, policies and plugins are for the crates above.
+
+pub mod value;
+
+pub mod field;
+
+pub mod collection;
+
+pub mod draft;
+
+pub mod violation;
+
+pub mod validate;
+
+pub mod record;
+
+pub mod principal;
+
+pub mod condition;
+
+pub mod query;
+
+pub mod time;
+
+pub use collection::{Collection, Kind};
+pub use condition::{Condition, Guard, Truth};
+pub use draft::Draft;
+pub use field::{Field, FieldType};
+pub use principal::{Action, Caller, Principal};
+pub use record::{NewRecord, Record};
+pub use value::Value;
+pub use violation::{Pointer, Violation, Violations};
