@@ -16,6 +16,10 @@ pub const LENGTH_MAX: usize = 4_096;
 /// How deep a condition may nest.
 pub const NESTING_MAX: usize = 32;
 
+/// How many times the terms of a condition may have to be halved until single terms are left, so that its query stays within what the
+/// database parses: 8 for 200 terms in a row, 20 for 20 levels of two.
+pub const LEVELS_MAX: u32 = 20;
+
 /// Where a condition stands, which decides what its names mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
@@ -44,6 +48,12 @@ pub struct ConditionError {
     pub position: usize,
     /// What is wrong, in words.
     pub reason: String,
+}
+
+impl ConditionError {
+    fn new(position: usize, reason: impl Into<String>) -> Self {
+        Self { position, reason: reason.into() }
+    }
 }
 
 /// What a path starts from.
@@ -154,7 +164,7 @@ impl Condition {
     /// Parses a text. Names are not looked up yet: see [`Condition::check`].
     ///
     /// # Errors
-    /// The first thing that is wrong, with its position; also a text longer than [`LENGTH_MAX`] or nested deeper than [`NESTING_MAX`].
+    /// The first thing that is wrong, with its position; also a text beyond [`LENGTH_MAX`], [`NESTING_MAX`] or [`LEVELS_MAX`].
     pub fn parse(source: &str, scope: Scope) -> Result<Self, ConditionError> {
         Ok(Self { source: source.into(), expression: parse::parse(source, scope)? })
     }
@@ -244,3 +254,6 @@ impl Guard {
             && self.none_of.iter().all(|condition| condition.evaluate(context) == Truth::False)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -200,7 +200,8 @@ fn convert_one(checked: &CheckedField, value: Value, pointer: &Pointer, violatio
     match field.kind {
         FieldType::Text => convert_text(checked, value),
         FieldType::Email => {
-            let text = text(value)?;
+            // One person must not have two accounts that differ in capitals only.
+            let text = text(value)?.to_lowercase();
             let valid = text.len() <= 254 && email_address::EmailAddress::is_valid(&text);
             if valid { Ok(Value::Text(text)) } else { Err(Some(("field.format", "not an email address".to_owned()))) }
         }

@@ -1,0 +1,47 @@
+# Two commands for newcomers: `make run` and `make test`. Everything else is here for convenience.
+
+export CARGO_TARGET_DIR ?= $(HOME)/.cache/ironrule/target
+
+IRONRULE = $(CARGO_TARGET_DIR)/release/ironrule
+DATA_DIR ?= data
+LISTEN ?= 127.0.0.1:8090
+
+.PHONY: run build test test-rust test-web lint bench plugins clean-data
+
+## Build in release and serve the demo shop on an embedded database under ./data.
+run: build
+	@$(IRONRULE) serve --data-dir $(DATA_DIR) --listen $(LISTEN) --demo shop
+
+build:
+	@.ci/prerequisites build
+	cargo build --release --workspace --bins
+
+## Everything: format, lints, Rust tests on real parts, the SDK and the explorer in a real browser.
+test: lint test-rust test-web
+
+lint: 
+	@.ci/prerequisites test
+	cargo fmt --all --check
+	cargo clippy --release --workspace --all-targets -- --deny warnings
+
+test-rust:
+	@.ci/prerequisites build
+	cargo build --release --workspace --bins
+	cargo test --release --workspace
+
+test-web:
+	@.ci/prerequisites test
+	cargo build --release --workspace --bins
+	node tests/web/run.mjs
+
+## Requests per second beside PocketBase and raw SurrealDB, from one run.
+bench: build
+	tests/bench/run
+
+## Rebuild the example plugins from source; needs a Rust toolchain for wasm32-unknown-unknown, or Debian's.
+plugins:
+	plugins/build-guest.sh plugins/examples/order-guard
+	plugins/build-guest.sh plugins/examples/hostile
+
+clean-data:
+	rm -rf $(DATA_DIR)

@@ -1,0 +1,80 @@
+//! How wasmtime is set up. The figures behind each value: `docs/ARCHITECTURE.md`.
+
+use std::time::Duration;
+use std::{fs, thread};
+
+use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Result};
+
+/// How often running guests are interrupted: to let other tasks have the thread, and to be ended.
+pub(crate) const TICK: Duration = Duration::from_millis(10);
+/// Instances that fit into the pool.
+pub(crate) const SLOTS: u32 = 128;
+/// The most that a guest can have, whatever its limits say.
+pub(crate) const MEMORY_MAX_BYTES: usize = 64 << 20;
+/// Entries of a guest's tables; the JavaScript engines need thousands.
+pub(crate) const TABLE_ELEMENTS: usize = 20_000;
+
+/// An engine whose epoch moves every [`TICK`] for as long as somebody uses it.
+pub(crate) fn start() -> Result<Engine> {
+    let engine = Engine::new(&config())?;
+    tick(&engine)?;
+    Ok(engine)
+}
+
+fn config() -> Config {
+    let mut config = Config::new();
+    config
+        .wasm_component_model(true)
+        // the contract is synchronous; the asynchronous component model costs 1 µs per call
+        .concurrency_support(false)
+        .epoch_interruption(true)
+        .max_wasm_stack(512 << 10)
+        .async_stack_size(1 << 20)
+        // the same call gives the same answer on every machine
+        .cranelift_nan_canonicalization(true)
+        .relaxed_simd_deterministic(true)
+        // the reservation of 4 GiB per memory stays at its default: it saves every bounds check
+        .wasm_memory64(false)
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool()));
+    config
+}
+
+fn pool() -> PoolingAllocationConfig {
+    let mut pool = PoolingAllocationConfig::default();
+    pool.total_component_instances(SLOTS)
+        // a component that brings a language runtime consists of more than 20 core instances
+        .total_core_instances(SLOTS * 32)
+        .total_memories(SLOTS * 2)
+        .total_tables(SLOTS * 4)
+        .total_stacks(SLOTS)
+        .table_elements(TABLE_ELEMENTS)
+        .max_memory_size(MEMORY_MAX_BYTES)
+        .max_component_instance_size(4 << 20)
+        .max_core_instance_size(1 << 20)
+        .table_keep_resident(256 << 10)
+        .async_stack_keep_resident(64 << 10);
+    if !has_swap() {
+        // Halves the time of a call. Not with swap: wasmtime 48 does not reset a page that was swapped out, and the next
+        // instance would see the memory of the last one.
+        pool.linear_memory_keep_resident(2 << 20).pagemap_scan(Enabled::Auto);
+    }
+    pool
+}
+
+/// In doubt, yes.
+fn has_swap() -> bool {
+    fs::read_to_string("/proc/swaps").map_or(true, |swaps| swaps.lines().count() > 1)
+}
+
+/// The thread holds the engine weakly and ends with its last user.
+fn tick(engine: &Engine) -> Result<()> {
+    let engine = engine.weak();
+    thread::Builder::new().name("plugin-clock".to_owned()).spawn(move || {
+        while let Some(engine) = engine.upgrade() {
+            engine.increment_epoch();
+            drop(engine);
+            thread::sleep(TICK);
+        }
+    })?;
+    Ok(())
+}

@@ -1,0 +1,41 @@
+/** Puts the parts together: one transport, one session, and the two things made of them, `auth` and `collection`. */
+import createFetchClient, { type Client as FetchClient } from "openapi-fetch";
+import { Auth } from "./auth.js";
+import { Collection } from "./records.js";
+import { Session } from "./session.js";
+import { memoryTokens, type TokenStorage } from "./tokens.js";
+import { send, type Fetch } from "./transport.js";
+import type { CollectionName, CollectionTypes } from "./types.js";
+
+export interface ClientOptions {
+  /** Where the server is, as `https://api.example.com`. */
+  url: string;
+  /** Where the tokens of the session are kept; in memory when absent. */
+  tokens?: TokenStorage;
+  /** What sends the requests; the platform's `fetch` when absent. */
+  fetch?: Fetch;
+}
+
+export interface Client<Paths extends {}> {
+  /** Sign in, stay signed in, sign out. */
+  readonly auth: Auth<Paths>;
+  /** Every other path of the server, typed; answers `{data, error}` and does not throw for an error answer. */
+  readonly api: FetchClient<Paths>;
+  /** The records of one collection. */
+  collection<Name extends CollectionName<Paths>>(name: Name): Collection<CollectionTypes<Paths, Name>>;
+}
+
+/** A client of the server at `options.url`; `Paths` is what `ironrule-types` wrote for that server. */
+export function createClient<Paths extends {}>(options: ClientOptions): Client<Paths> {
+  const plainFetch: Fetch = options.fetch ?? ((request) => globalThis.fetch(request));
+  const plain = send(createFetchClient({ baseUrl: options.url, fetch: plainFetch }));
+  const session = new Session(options.tokens ?? memoryTokens(), plain);
+  const api = createFetchClient<Paths>({ baseUrl: options.url, fetch: session.fetch(plainFetch) });
+  const signed = send(api);
+  return {
+    auth: new Auth<Paths>(session, plain, signed),
+    api,
+    collection: <Name extends CollectionName<Paths>>(name: Name) =>
+      new Collection<CollectionTypes<Paths, Name>>(name, signed),
+  };
+}

@@ -1,0 +1,102 @@
+/** The records of one collection: the paths under `/api/records/NAME`. */
+import type { Answer, Call, Send } from "./transport.js";
+import type { AnyCollection } from "./types.js";
+
+export interface CallOptions {
+  signal?: AbortSignal;
+}
+
+export interface WriteOptions extends CallOptions {
+  /** Write only if the record is still the one with this tag (see `etag`); otherwise 412 `record.version_mismatch`. */
+  ifMatch?: string | undefined;
+}
+
+export interface Page<Record> {
+  items: Record[];
+  /** Opaque; give it as `cursor` to get the page that follows. `null` on the last page. */
+  nextCursor: string | null;
+  /** How many records match, on all pages; `null` unless asked for with `count: "exact"`. */
+  total: number | null;
+}
+
+/** Beside the records and not in them, so that a record can be sent back as it came. */
+const etags = new WeakMap<object, string>();
+
+/** The version of a record that came from `get`, `create`, `update` or `replace`; not known of records in a list. */
+export function etag(record: object): string | undefined {
+  return etags.get(record);
+}
+
+/** `Types` are found by `createClient` from the name of the collection. */
+export class Collection<Types extends AnyCollection> {
+  constructor(
+    readonly name: string,
+    private readonly send: Send,
+  ) {}
+
+  /** One page. */
+  list(query: Types["query"] & { fields: {} }, options?: CallOptions): Promise<Page<Partial<Types["record"]>>>;
+  list(query?: Types["query"] & { fields?: undefined }, options?: CallOptions): Promise<Page<Types["record"]>>;
+  async list(query?: Types["query"], options?: CallOptions): Promise<Page<unknown>> {
+    const { body, headers } = await this.#many("get", { query, signal: options?.signal });
+    const total = headers.get("x-total-count");
+    return {
+      items: body as unknown[],
+      nextCursor: headers.get("x-next-cursor"),
+      total: total === null ? null : Number(total),
+    };
+  }
+
+  /** Every record that matches, page by page as they are wanted. `limit` is the size of a page. */
+  all(query: Types["query"] & { fields: {} }, options?: CallOptions): AsyncGenerator<Partial<Types["record"]>, void>;
+  all(query?: Types["query"] & { fields?: undefined }, options?: CallOptions): AsyncGenerator<Types["record"], void>;
+  async *all(query?: Types["query"], options?: CallOptions): AsyncGenerator<unknown, void> {
+    let next: object | null = { ...query };
+    while (next) {
+      const page: Page<unknown> = await this.list(next, options);
+      yield* page.items;
+      next = page.nextCursor === null ? null : { ...query, offset: undefined, cursor: page.nextCursor };
+    }
+  }
+
+  async create(draft: Types["create"], options?: CallOptions): Promise<Types["record"]> {
+    return record(await this.#many("post", { body: draft, signal: options?.signal }));
+  }
+
+  async get(id: string, options?: CallOptions): Promise<Types["record"]> {
+    return record(await this.#one("get", id, { signal: options?.signal }));
+  }
+
+  /** Changes the fields in `change` and leaves the others; `null` empties a field. */
+  async update(id: string, change: Types["update"], options?: WriteOptions): Promise<Types["record"]> {
+    return record(await this.#one("patch", id, { body: change, ...write(options) }));
+  }
+
+  /** Puts `draft` in place of the record: fields that are absent become empty. */
+  async replace(id: string, draft: Types["replace"], options?: WriteOptions): Promise<Types["record"]> {
+    return record(await this.#one("put", id, { body: draft, ...write(options) }));
+  }
+
+  /** Returns the record as it was. */
+  async delete(id: string, options?: WriteOptions): Promise<Types["record"]> {
+    return record(await this.#one("delete", id, write(options)));
+  }
+
+  #many(method: "get" | "post", call: Call): Promise<Answer> {
+    return this.send(method, "/api/records/{collection}", { ...call, path: { collection: this.name } });
+  }
+
+  #one(method: "get" | "patch" | "put" | "delete", id: string, call: Call): Promise<Answer> {
+    return this.send(method, "/api/records/{collection}/{id}", { ...call, path: { collection: this.name, id } });
+  }
+}
+
+function record({ body, headers }: Answer): object {
+  const tag = headers.get("etag");
+  if (tag !== null) etags.set(body as object, tag);
+  return body as object;
+}
+
+function write(options?: WriteOptions): Call {
+  return { headers: { "If-Match": options?.ifMatch }, signal: options?.signal };
+}

@@ -1,0 +1,101 @@
+//! HTTP: paths, bodies, headers, status codes. Endpoints unwrap a request, tell one story and wrap its answer; nothing is decided here.
+//! The only place that knows poem.
+
+pub mod document;
+
+pub mod serve;
+
+pub mod setup;
+
+mod problem;
+
+mod boundary;
+
+mod payload;
+
+mod visitor;
+
+mod explorer;
+
+mod records;
+
+mod auth;
+
+mod collections;
+
+mod policies;
+
+mod roles;
+
+mod plugins;
+
+mod system;
+
+use std::{net::SocketAddr, sync::Arc};
+
+use poem::{EndpointExt, Route};
+use poem_openapi::OpenApiService;
+
+use crate::{App, Error, world::World};
+use document::Document;
+use serve::Endpoint;
+use setup::Setup;
+
+/// The address of the server, for links and the document.
+#[derive(Clone)]
+struct PublicUrl(Arc<str>);
+
+type Fixed = (
+    auth::AuthApi,
+    collections::CollectionsApi,
+    policies::PoliciesApi,
+    roles::RolesApi,
+    plugins::PluginsApi,
+    setup::SetupApi,
+    system::SystemApi,
+);
+
+fn fixed_api() -> OpenApiService<Fixed, ()> {
+    let apis = (
+        auth::AuthApi,
+        collections::CollectionsApi,
+        policies::PoliciesApi,
+        roles::RolesApi,
+        plugins::PluginsApi,
+        setup::SetupApi,
+        system::SystemApi,
+    );
+    OpenApiService::new(apis, "Ironrule", env!("CARGO_PKG_VERSION")).url_prefix("/api")
+}
+
+/// Everything that is served, ready for the accept loop.
+pub fn endpoint(app: &Arc<App>, setup: Setup, address: SocketAddr) -> Endpoint {
+    let url = app.config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+    let service = fixed_api();
+    let methods = boundary::Methods::of(&service.spec());
+    let routes = Route::new()
+        .at("/api/records/:collection", records::Records)
+        .at("/api/records/:collection/:id", records::Record)
+        .at("/openapi.json", system::OpenApi)
+        .at("/livez", system::Live)
+        .at("/readyz", system::Ready)
+        .at("/docs", system::Docs)
+        .at("/docs/*file", system::Docs)
+        .nest("/api", service)
+        .data(Arc::clone(app))
+        .data(Arc::new(setup))
+        .data(PublicUrl(url.into()));
+    Endpoint::new(boundary::Boundary::new(routes, methods))
+}
+
+/// The OpenAPI document of this moment.
+///
+/// # Errors
+/// When it cannot be rendered, which is a fault of ours.
+pub fn document_of(app: &App, url: Option<&str>) -> Result<Document, Error> {
+    render(&app.world(), url.unwrap_or("/"))
+}
+
+fn render(world: &World, url: &str) -> Result<Document, Error> {
+    Document::render(&fixed_api().spec(), &world.catalog, url).map_err(|error| Error::Internal(format!("the OpenAPI document: {error}")))
+}

@@ -1,0 +1,122 @@
+//! The outermost layer: gives every request its id, turns every error (a panic too) into a problem, adds the headers that every answer has,
+//! and writes the access log.
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
+
+use futures_util::FutureExt;
+use poem::{
+    Endpoint, Request, Response,
+    error::{MethodNotAllowedError, NotFoundError},
+    http::{HeaderName, HeaderValue, StatusCode, header},
+};
+
+use super::problem;
+use crate::Error;
+
+/// The id of a request, in the log, in the answer and in what it wrote.
+#[derive(Clone)]
+pub(super) struct RequestId(pub(super) Arc<str>);
+
+/// Which methods the paths of the fixed API take, for the header `Allow`.
+pub(super) struct Methods(Vec<(Vec<String>, String)>);
+
+impl Methods {
+    /// Reads them out of the document.
+    pub(super) fn of(spec: &str) -> Self {
+        let document: serde_json::Value = serde_json::from_str(spec).unwrap_or_default();
+        let paths = document["paths"].as_object().into_iter().flatten();
+        let entry = |(path, operations): (&String, &serde_json::Value)| {
+            let segments = path.split('/').map(str::to_owned).collect();
+            let methods: Vec<String> = operations.as_object().into_iter().flatten().map(|(method, _)| method.to_uppercase()).collect();
+            (segments, methods.join(", "))
+        };
+        Self(paths.map(entry).collect())
+    }
+
+    fn allow(&self, path: &str) -> String {
+        let wanted: Vec<&str> = path.split('/').collect();
+        let same = |pattern: &[String]| {
+            pattern.len() == wanted.len() && pattern.iter().zip(&wanted).all(|(pattern, part)| pattern.starts_with('{') || pattern == part)
+        };
+        self.0.iter().find(|(pattern, _)| same(pattern)).map_or_else(|| "GET".to_owned(), |(_, methods)| methods.clone())
+    }
+}
+
+pub(super) struct Boundary<E> {
+    inner: E,
+    methods: Methods,
+}
+
+impl<E> Boundary<E> {
+    pub(super) fn new(inner: E, methods: Methods) -> Self {
+        Self { inner, methods }
+    }
+
+    fn problem(&self, error: &poem::Error, path: &str, id: &str) -> Response {
+        if let Some(error) = error.downcast_ref::<Error>() {
+            return problem::response(error, id);
+        }
+        let translated = if error.is::<NotFoundError>() {
+            Error::NoRoute
+        } else if error.is::<MethodNotAllowedError>() {
+            Error::MethodNotAllowed { allow: self.methods.allow(path) }
+        } else {
+            match error.status() {
+                StatusCode::UNSUPPORTED_MEDIA_TYPE => Error::UnsupportedType { expected: "application/json" },
+                StatusCode::NOT_FOUND => Error::NoRoute,
+                status if status.is_client_error() => {
+                    Error::Query(model::Violation::new(model::Pointer::root(), "query.value", error.to_string()).into())
+                }
+                _ => Error::Internal(error.to_string()),
+            }
+        };
+        problem::response(&translated, id)
+    }
+}
+
+impl<E: Endpoint> Endpoint for Boundary<E> {
+    type Output = Response;
+
+    async fn call(&self, mut request: Request) -> poem::Result<Response> {
+        let id: Arc<str> = ulid::Ulid::new().to_string().into();
+        let started = Instant::now();
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        request.extensions_mut().insert(RequestId(Arc::clone(&id)));
+
+        let outcome = AssertUnwindSafe(self.inner.get_response_or_error(request)).catch_unwind().await;
+        let mut response = match outcome {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) => self.problem(&error, &path, &id),
+            Err(_) => problem::response(&Error::Internal("a panic".to_owned()), &id),
+        };
+        add_headers(&mut response, &id);
+        let (status, ms) = (response.status().as_u16(), started.elapsed().as_secs_f64() * 1_000.0);
+        tracing::info!(target: "ironrule::access", request = %id, %method, path, status, ms, "{method} {path} {status}");
+        Ok(response)
+    }
+}
+
+/// Calling an endpoint without losing what kind of error it ended with.
+trait GetResponseOrError: Endpoint {
+    fn get_response_or_error(&self, request: Request) -> impl Future<Output = poem::Result<Response>> + Send {
+        async move { self.call(request).await.map(poem::IntoResponse::into_response) }
+    }
+}
+
+impl<E: Endpoint> GetResponseOrError for E {}
+
+fn add_headers(response: &mut Response, id: &str) {
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::from_str(id) {
+        headers.insert(HeaderName::from_static("x-request-id"), id);
+    }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        // Answers depend on who asks.
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
+    }
+}

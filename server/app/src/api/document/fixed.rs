@@ -1,0 +1,284 @@
+//! What poem-openapi says about the fixed API, read and put right: media types, integer formats, error responses, security, operation
+//! ids. It walks schemas as schemas, so that a property called `format` or `content` is not taken for a keyword.
+
+use std::collections::HashSet;
+
+use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde_json::{Error, Value, json, value::RawValue};
+
+use super::{
+    Object, Parts, schema_prefix, schema_ref,
+    schemas::SUFFIXES,
+    shared::{self, BEARER},
+};
+
+/// The operations that need nobody to be signed in.
+const PUBLIC_PATHS: [&str; 7] =
+    ["/api/auth/register", "/api/auth/login", "/api/auth/refresh", "/api/version", "/livez", "/readyz", "/openapi.json"];
+
+const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
+
+/// Reads the text and puts it right.
+///
+/// # Errors
+/// See [`super::Document::render`].
+pub(super) fn read(text: &str) -> Result<Parts, Error> {
+    refuse_repeated_paths(text)?;
+    let mut root: Object = serde_json::from_str(text)?;
+    let mut paths = take_object(&mut root, "paths");
+    let mut components = take_object(&mut root, "components");
+    let mut schemas = take_object(&mut components, "schemas");
+    refuse_reserved_schemas(&schemas)?;
+    let types = schemas.clone();
+    schemas.values_mut().for_each(|schema| normalise_schema(schema, &types));
+    normalise_paths(&mut paths, &types)?;
+    let mut tags = match root.remove("tags") {
+        Some(Value::Array(tags)) => tags,
+        _ => Vec::new(),
+    };
+    for tag in &mut tags {
+        if is_blank(&tag["description"]) {
+            tag["description"] = tag["name"].clone();
+        }
+    }
+    let mut info = root.remove("info").unwrap_or_else(|| json!({"title": "Ironrule", "version": "0"}));
+    remove_blank(&mut info, "description");
+    Ok(Parts { info, tags, paths, schemas })
+}
+
+/// poem-openapi cannot know the fields of `users`, which are defined at run time: registering takes and gives what the collection does,
+/// and the `record` of a session is one of its records.
+pub(super) fn type_accounts(parts: &mut Parts) {
+    let prefix = schema_prefix(model::collection::USERS);
+    let [record, create, ..] = SUFFIXES.map(|suffix| schema_ref(&format!("{prefix}{suffix}")));
+    let register = |part: &str| format!("/post/{part}/content/application~1json/schema");
+    for (part, schema) in [("requestBody", create), ("responses/201", record.clone())] {
+        if let Some(slot) = parts.paths.get_mut("/api/auth/register").and_then(|path| path.pointer_mut(&register(part))) {
+            *slot = schema;
+        }
+    }
+    for (path, method) in [("/api/auth/login", "post"), ("/api/auth/refresh", "post"), ("/api/auth/me", "get")] {
+        let answer = format!("/{method}/responses/200/content/application~1json/schema");
+        let name = parts.paths.get(path).and_then(|path| component(path.pointer(&answer)?)).map(str::to_owned);
+        let Some(session) = name.and_then(|name| parts.schemas.get_mut(&name)) else { continue };
+        let required = session["required"].as_array().is_some_and(|names| names.iter().any(|name| name == "record"));
+        if let Some(slot) = session.pointer_mut("/properties/record") {
+            let nullable = !required || slot["nullable"] == true;
+            *slot = if nullable { json!({"type": "object", "nullable": true, "allOf": [record]}) } else { record.clone() };
+        }
+    }
+}
+
+fn normalise_paths(paths: &mut Object, types: &Object) -> Result<(), Error> {
+    let mut ids = HashSet::new();
+    for (path, item) in paths {
+        let Some(item) = item.as_object_mut() else { continue };
+        for (method, operation) in item.iter_mut().filter(|(method, _)| METHODS.contains(&method.as_str())) {
+            let Some(operation) = operation.as_object_mut() else { continue };
+            let id = operation_id(operation, method, path);
+            if !ids.insert(id.clone()) {
+                return Err(Error::custom(format_args!("the operation id `{id}` stands twice")));
+            }
+            operation.insert("operationId".to_owned(), id.into());
+            normalise_operation(operation, path, types);
+        }
+    }
+    Ok(())
+}
+
+/// Camel case: the ids of collections, such as `orders_list`, have an underscore.
+fn operation_id(operation: &Object, method: &str, path: &str) -> String {
+    let given = operation.get("operationId").and_then(Value::as_str).filter(|id| !id.is_empty());
+    let words = given.map_or_else(|| format!("{method}/{}", path.trim_start_matches("/api")), str::to_owned);
+    let mut id = String::new();
+    for word in words.split(|character: char| !character.is_ascii_alphanumeric()).filter(|word| !word.is_empty()) {
+        let (first, others) = word.split_at(1);
+        id.push_str(&if id.is_empty() { first.to_ascii_lowercase() } else { first.to_ascii_uppercase() });
+        id.push_str(others);
+    }
+    id
+}
+
+fn normalise_operation(operation: &mut Object, path: &str, types: &Object) {
+    remove_blank_member(operation, "description");
+    if let Some(samples) = operation.remove("x-code-samples") {
+        operation.insert("x-codeSamples".to_owned(), samples);
+    }
+    let public = PUBLIC_PATHS.contains(&path);
+    operation.insert("security".to_owned(), if public { json!([]) } else { json!([{BEARER: []}]) });
+    let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
+    let mut has_input = false;
+    for parameter in parameters.into_iter().flatten() {
+        has_input = true;
+        remove_blank(parameter, "description");
+        normalise_schema_of(parameter, types);
+    }
+    let has_body = operation.contains_key("requestBody");
+    if let Some(body) = operation.get_mut("requestBody") {
+        remove_blank(body, "description");
+        normalise_message(body, types);
+    }
+    let mut responses = take_object(operation, "responses");
+    for (status, response) in &mut responses {
+        normalise_response(status, response, types);
+    }
+    let expected = [("400", has_input || has_body), ("401", !public), ("403", !public), ("404", path.contains('{'))];
+    let of_body = ["413", "415", "422"].map(|status| (status, has_body));
+    for (status, _) in expected.into_iter().chain(of_body).chain([("default", true)]).filter(|(_, expected)| *expected) {
+        if !responses.contains_key(status) {
+            responses.extend(shared::error(status).map(|error| (status.to_owned(), error)));
+        }
+    }
+    operation.insert("responses".to_owned(), responses.into());
+}
+
+/// Whatever an endpoint says about its errors, the body is a problem.
+fn normalise_response(status: &str, response: &mut Value, types: &Object) {
+    let blank = is_blank(&response["description"]);
+    if status.starts_with(['4', '5']) || status == "default" {
+        match shared::error(status).filter(|_| blank) {
+            Some(error) => *response = error,
+            None => response["content"] = shared::problem(),
+        }
+    }
+    if response.get("$ref").is_some() {
+        return;
+    }
+    if is_blank(&response["description"]) {
+        response["description"] = match status {
+            "201" => "Created.".into(),
+            "204" => "Done; the answer has no body.".into(),
+            other if other.starts_with('2') => "Done.".into(),
+            _ => "The request was refused.".into(),
+        };
+    }
+    for header in response.get_mut("headers").and_then(Value::as_object_mut).into_iter().flat_map(|headers| headers.values_mut()) {
+        remove_blank(header, "description");
+        normalise_schema_of(header, types);
+    }
+    normalise_message(response, types);
+}
+
+/// A request body or a response: `application/json; charset=utf-8` is `application/json`.
+fn normalise_message(message: &mut Value, types: &Object) {
+    let Some(content) = message.get_mut("content").and_then(Value::as_object_mut) else { return };
+    for (media_type, mut body) in std::mem::take(content) {
+        normalise_schema_of(&mut body, types);
+        let essence = media_type.split(';').next().unwrap_or_default().trim_end();
+        content.insert(essence.to_owned(), body);
+    }
+}
+
+fn normalise_schema_of(holder: &mut Value, types: &Object) {
+    if let Some(schema) = holder.get_mut("schema") {
+        normalise_schema(schema, types);
+    }
+}
+
+fn normalise_schema(schema: &mut Value, types: &Object) {
+    let Some(keywords) = schema.as_object_mut() else { return };
+    remove_blank_member(keywords, "description");
+    normalise_integer(keywords);
+    normalise_nullable(keywords, types);
+    for (keyword, value) in keywords {
+        match (keyword.as_str(), value) {
+            ("properties", Value::Object(properties)) => properties.values_mut().for_each(|schema| normalise_schema(schema, types)),
+            ("allOf" | "anyOf" | "oneOf", Value::Array(schemas)) => schemas.iter_mut().for_each(|schema| normalise_schema(schema, types)),
+            ("items" | "additionalProperties" | "not", schema) => normalise_schema(schema, types),
+            _ => {}
+        }
+    }
+}
+
+/// OpenAPI knows `int32` and `int64`; what else there is to say is a bound.
+fn normalise_integer(keywords: &mut Object) {
+    let (format, bounds) = match keywords.get("format").and_then(Value::as_str) {
+        Some("int8") => ("int32", (Some(i64::from(i8::MIN)), Some(i64::from(i8::MAX)))),
+        Some("int16") => ("int32", (Some(i64::from(i16::MIN)), Some(i64::from(i16::MAX)))),
+        Some("uint8") => ("int32", (Some(0), Some(i64::from(u8::MAX)))),
+        Some("uint16") => ("int32", (Some(0), Some(i64::from(u16::MAX)))),
+        Some("uint32") => ("int64", (Some(0), Some(i64::from(u32::MAX)))),
+        Some("uint64") => ("int64", (Some(0), None)),
+        _ => return,
+    };
+    keywords.insert("format".to_owned(), format.into());
+    for (keyword, bound) in [("minimum", bounds.0), ("maximum", bounds.1)] {
+        if let (Some(bound), false) = (bound, keywords.contains_key(keyword)) {
+            keywords.insert(keyword.to_owned(), bound.into());
+        }
+    }
+}
+
+/// A nullable reference comes as `allOf: [reference, {nullable}]` with no type, without which `nullable` says nothing.
+fn normalise_nullable(keywords: &mut Object, types: &Object) {
+    let untyped = keywords.get("nullable").is_some_and(|nullable| *nullable == true) && !keywords.contains_key("type");
+    let Some(Value::Array(schemas)) = keywords.get_mut("allOf").filter(|_| untyped) else { return };
+    schemas.retain(|schema| schema.get("$ref").is_some());
+    let name = schemas.first().and_then(component).and_then(|name| types.get(name)).and_then(|schema| schema["type"].as_str());
+    let name = name.unwrap_or("object").to_owned();
+    keywords.insert("type".to_owned(), name.into());
+}
+
+/// Two API structs with one path make poem-openapi write its key twice, and parsers keep the last one only.
+fn refuse_repeated_paths(text: &str) -> Result<(), Error> {
+    #[derive(serde::Deserialize)]
+    struct Root<'a> {
+        #[serde(borrow)]
+        paths: &'a RawValue,
+    }
+    struct Keys;
+    impl<'de> Visitor<'de> for Keys {
+        type Value = ();
+
+        fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            formatter.write_str("an object of paths")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+            let mut seen = HashSet::new();
+            while let Some((path, IgnoredAny)) = map.next_entry::<String, IgnoredAny>()? {
+                if seen.contains(&path) {
+                    return Err(A::Error::custom(format_args!("the path `{path}` is declared by two API structs")));
+                }
+                seen.insert(path);
+            }
+            Ok(())
+        }
+    }
+    let root: Root = serde_json::from_str(text)?;
+    serde_json::Deserializer::from_str(root.paths.get()).deserialize_map(Keys)
+}
+
+fn refuse_reserved_schemas(schemas: &Object) -> Result<(), Error> {
+    match schemas.keys().find(|name| SUFFIXES.iter().any(|suffix| name.ends_with(suffix))) {
+        Some(name) => Err(Error::custom(format_args!("the schema `{name}` ends as those of collections do; give it another name"))),
+        None => Ok(()),
+    }
+}
+
+fn component(schema: &Value) -> Option<&str> {
+    schema["$ref"].as_str()?.strip_prefix("#/components/schemas/")
+}
+
+fn take_object(parent: &mut Object, name: &str) -> Object {
+    match parent.remove(name) {
+        Some(Value::Object(object)) => object,
+        _ => Object::new(),
+    }
+}
+
+fn is_blank(value: &Value) -> bool {
+    value.as_str().is_none_or(|text| text.trim().is_empty())
+}
+
+fn remove_blank(value: &mut Value, name: &str) {
+    if let Some(object) = value.as_object_mut() {
+        remove_blank_member(object, name);
+    }
+}
+
+fn remove_blank_member(object: &mut Object, name: &str) {
+    if object.get(name).is_some_and(is_blank) {
+        object.remove(name);
+    }
+}

@@ -1,0 +1,139 @@
+//! Bodies. They are documented through poem-openapi's types and read by serde, which says more about what is wrong, within a size limit.
+
+use std::marker::PhantomData;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError, Limited, combinators::BoxBody};
+use model::{Pointer, Value, Violation};
+use poem::{Body, IntoResponse, Request, RequestBody, Response, http::StatusCode};
+use poem_openapi::{
+    ApiResponse, impl_apirequest_for_payload,
+    payload::{ParsePayload, Payload},
+    registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchemaRef, Registry},
+    types::Type,
+};
+use serde::de::DeserializeOwned;
+
+use super::visitor;
+use crate::Error;
+
+/// Reads a body that must not be larger than `max`.
+pub(super) async fn read(body: Body, declared: Option<&str>, max: usize) -> Result<Bytes, Error> {
+    if declared.and_then(|length| length.parse::<u64>().ok()).is_some_and(|length| length > max as u64) {
+        return Err(Error::BodyTooLarge { max });
+    }
+    let body: BoxBody<Bytes, std::io::Error> = body.into();
+    match Limited::new(body, max).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Error::BodyTooLarge { max }),
+        Err(error) => Err(Error::Body(Violation::new(Pointer::root(), "body.malformed", format!("the body broke off: {error}")))),
+    }
+}
+
+/// True for `application/json` and anything that ends with `+json`.
+pub(super) fn is_json(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+/// A JSON body that the document describes as `D`.
+pub(super) struct Documented<D> {
+    bytes: Bytes,
+    document: PhantomData<fn() -> D>,
+}
+
+impl<D> Documented<D> {
+    /// Reads the body as `T`. Unknown members are for `T` to refuse.
+    pub(super) fn parse<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        let malformed = |error: serde_json::Error| Error::Body(Violation::new(Pointer::root(), "body.malformed", error.to_string()));
+        // Serde's own reading would let duplicate keys and deep nesting pass.
+        Value::from_json(&self.bytes).map_err(malformed)?;
+        serde_json::from_slice(&self.bytes).map_err(|error| Error::Body(Violation::new(Pointer::root(), "body.shape", error.to_string())))
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl<D: Type> Payload for Documented<D> {
+    const CONTENT_TYPE: &'static str = "application/json";
+
+    fn check_content_type(content_type: &str) -> bool {
+        is_json(content_type)
+    }
+
+    fn schema_ref() -> MetaSchemaRef {
+        D::schema_ref()
+    }
+
+    fn register(registry: &mut Registry) {
+        D::register(registry);
+    }
+}
+
+impl<D: Type> ParsePayload for Documented<D> {
+    const IS_REQUIRED: bool = true;
+
+    async fn from_request(request: &Request, body: &mut RequestBody) -> poem::Result<Self> {
+        let max = visitor::app(request)?.config.body_max_bytes;
+        let bytes = read(body.take()?, request.header("content-length"), max).await?;
+        Ok(Self { bytes, document: PhantomData })
+    }
+}
+
+impl_apirequest_for_payload!(Documented<D>, D: Type);
+
+/// A JSON answer that the document describes as `D`.
+pub(super) struct Reply<D, const STATUS: u16 = 200> {
+    json: Vec<u8>,
+    document: PhantomData<fn() -> D>,
+}
+
+impl<D, const STATUS: u16> Reply<D, STATUS> {
+    pub(super) fn new(value: &impl serde::Serialize) -> Result<Self, Error> {
+        serde_json::to_vec(value).map(Self::json).map_err(|error| Error::Internal(error.to_string()))
+    }
+
+    pub(super) fn json(json: Vec<u8>) -> Self {
+        Self { json, document: PhantomData }
+    }
+}
+
+impl<D: Send, const STATUS: u16> IntoResponse for Reply<D, STATUS> {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(STATUS).unwrap_or_default();
+        Response::builder().status(status).content_type("application/json").body(self.json)
+    }
+}
+
+impl<D: Type, const STATUS: u16> ApiResponse for Reply<D, STATUS> {
+    fn meta() -> MetaResponses {
+        let content = vec![MetaMediaType { content_type: "application/json", schema: D::schema_ref() }];
+        MetaResponses {
+            responses: vec![MetaResponse { description: "Done.", status: Some(STATUS), status_range: None, content, headers: vec![] }],
+        }
+    }
+
+    fn register(registry: &mut Registry) {
+        D::register(registry);
+    }
+}
+
+/// An answer without a body.
+pub(super) struct Nothing;
+
+impl IntoResponse for Nothing {
+    fn into_response(self) -> Response {
+        StatusCode::NO_CONTENT.into_response()
+    }
+}
+
+impl ApiResponse for Nothing {
+    fn meta() -> MetaResponses {
+        let response = MetaResponse { description: "Done.", status: Some(204), status_range: None, content: vec![], headers: vec![] };
+        MetaResponses { responses: vec![response] }
+    }
+
+    fn register(_registry: &mut Registry) {}
+}

@@ -1,0 +1,139 @@
+//! Errors as RFC 9457 problems: the one place that has status codes and the codes that clients rely on.
+
+use model::Violations;
+use plugins::RejectionKind;
+use poem::{Response, error::ResponseError, http::StatusCode};
+use serde::Serialize;
+
+use crate::Error;
+
+/// The body of every error.
+#[derive(Serialize)]
+struct Problem<'a> {
+    r#type: &'static str,
+    title: &'static str,
+    status: u16,
+    code: &'a str,
+    message: String,
+    request_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plugin: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    errors: Option<&'a Violations>,
+}
+
+impl ResponseError for Error {
+    fn status(&self) -> StatusCode {
+        kind(self).0
+    }
+}
+
+/// The status and the code of an error.
+fn kind(error: &Error) -> (StatusCode, &str) {
+    use StatusCode as S;
+    match error {
+        Error::Body(violation) => (S::BAD_REQUEST, &violation.code),
+        Error::Query(_) => (S::BAD_REQUEST, "query.invalid"),
+        Error::Unauthenticated => (S::UNAUTHORIZED, "auth.required"),
+        Error::InvalidToken => (S::UNAUTHORIZED, "auth.invalid_token"),
+        Error::InvalidCredentials => (S::UNAUTHORIZED, "auth.invalid_credentials"),
+        Error::Denied { .. } => (S::FORBIDDEN, "policy.denied"),
+        Error::FieldsDenied(violations) => match violations.0.first() {
+            Some(violation) if violation.code == "field.unreadable" => (S::FORBIDDEN, "field.unreadable"),
+            _ => (S::FORBIDDEN, "policy.denied"),
+        },
+        Error::NotFound { kind, .. } => (S::NOT_FOUND, not_found(kind)),
+        Error::NoRoute => (S::NOT_FOUND, "route.not_found"),
+        Error::MethodNotAllowed { .. } => (S::METHOD_NOT_ALLOWED, "route.method_not_allowed"),
+        Error::Taken { .. } => (S::CONFLICT, "collection.exists"),
+        Error::NotUnique(_) => (S::CONFLICT, "record.unique"),
+        Error::Referenced { .. } => (S::CONFLICT, "record.referenced"),
+        Error::DataLoss(_) => (S::CONFLICT, "collection.data_loss"),
+        Error::Conflict => (S::CONFLICT, "write.conflict"),
+        Error::VersionMismatch => (S::PRECONDITION_FAILED, "record.version_mismatch"),
+        Error::BodyTooLarge { .. } => (S::PAYLOAD_TOO_LARGE, "body.too_large"),
+        Error::UnsupportedType { .. } => (S::UNSUPPORTED_MEDIA_TYPE, "body.unsupported_type"),
+        Error::Invalid(_) => (S::UNPROCESSABLE_ENTITY, "record.invalid"),
+        Error::Unacceptable { kind, .. } => (S::UNPROCESSABLE_ENTITY, unacceptable(kind)),
+        Error::Refused { kind, .. } => match kind {
+            RejectionKind::Invalid | RejectionKind::Retry => (S::UNPROCESSABLE_ENTITY, "rule.refused"),
+            RejectionKind::Conflict => (S::CONFLICT, "rule.refused"),
+            RejectionKind::Forbidden => (S::FORBIDDEN, "rule.refused"),
+        },
+        Error::PluginFailed { code, .. } => (S::INTERNAL_SERVER_ERROR, code),
+        Error::Store(store::Error::Conflict) => (S::CONFLICT, "write.conflict"),
+        Error::Store(store::Error::Unknown(_)) => (S::INTERNAL_SERVER_ERROR, "store.unknown_outcome"),
+        Error::Store(store::Error::Open(_)) => (S::SERVICE_UNAVAILABLE, "store.unavailable"),
+        Error::Store(_) | Error::Internal(_) | Error::Configuration(_) => (S::INTERNAL_SERVER_ERROR, "internal"),
+    }
+}
+
+fn not_found(kind: &str) -> &'static str {
+    match kind {
+        "collection" => "collection.not_found",
+        "plugin" => "plugin.not_found",
+        "policy" => "policy.not_found",
+        "role" => "role.not_found",
+        _ => "record.not_found",
+    }
+}
+
+fn unacceptable(kind: &str) -> &'static str {
+    match kind {
+        "collection" => "collection.invalid",
+        "policy" => "policy.invalid",
+        "role" => "role.invalid",
+        "plugin" => "plugin.invalid",
+        _ => "account.invalid",
+    }
+}
+
+fn violations(error: &Error) -> Option<&Violations> {
+    match error {
+        Error::Query(violations)
+        | Error::FieldsDenied(violations)
+        | Error::NotUnique(violations)
+        | Error::DataLoss(violations)
+        | Error::Invalid(violations)
+        | Error::Unacceptable { violations, .. }
+        | Error::Refused { violations, .. } => Some(violations),
+        _ => None,
+    }
+}
+
+/// The answer to a request that ended with an error. Faults of ours are logged with their cause and told without it.
+pub(super) fn response(error: &Error, request_id: &str) -> Response {
+    let (status, code) = kind(error);
+    let fault = matches!(error, Error::Store(_) | Error::Internal(_) | Error::Configuration(_)) && status.is_server_error();
+    if fault {
+        tracing::error!(request = request_id, %error, "a request failed");
+    }
+    let body_violation = if let Error::Body(violation) = error { Some(Violations(vec![violation.clone()])) } else { None };
+    let plugin = match error {
+        Error::Refused { plugin, .. } | Error::PluginFailed { plugin, .. } => Some(plugin.as_str()),
+        _ => None,
+    };
+    let problem = Problem {
+        r#type: "about:blank",
+        title: status.canonical_reason().unwrap_or("Error"),
+        status: status.as_u16(),
+        code,
+        message: if fault { "the server could not do this; its log has the request id".to_owned() } else { error.to_string() },
+        request_id,
+        plugin,
+        errors: body_violation.as_ref().or_else(|| violations(error)),
+    };
+    // INVARIANT: a problem is text and numbers only, so writing it as JSON cannot fail.
+    let body = serde_json::to_vec(&problem).expect("a problem is always valid JSON");
+    let mut response = Response::builder().status(status).content_type("application/problem+json");
+    if status == StatusCode::UNAUTHORIZED {
+        response = response.header("www-authenticate", "Bearer");
+    }
+    if let Error::MethodNotAllowed { allow } = error {
+        response = response.header("allow", allow);
+    }
+    if matches!(error, Error::Conflict) {
+        response = response.header("retry-after", "1");
+    }
+    response.body(body)
+}

@@ -1,0 +1,123 @@
+//! Health, version and the OpenAPI document.
+
+use std::time::Duration;
+
+use poem::{Endpoint, Request, Response, http::StatusCode};
+use poem_openapi::{Object, OpenApi as OpenApiDerive};
+
+use super::{PublicUrl, explorer, payload::Reply, render, visitor};
+use crate::Error;
+
+pub(super) struct SystemApi;
+
+/// Which server this is.
+#[derive(Object, serde::Serialize)]
+struct Version {
+    name: String,
+    version: String,
+}
+
+#[OpenApiDerive]
+impl SystemApi {
+    /// See the version of the server.
+    #[oai(path = "/version", method = "get", operation_id = "system_version")]
+    async fn version(&self) -> poem::Result<Reply<Version>> {
+        let version = Version { name: "ironrule".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() };
+        Ok(Reply::new(&version)?)
+    }
+}
+
+/// `/livez`: the process runs.
+pub(super) struct Live;
+
+impl Endpoint for Live {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> poem::Result<Response> {
+        only_get(&request)?;
+        Ok(Response::builder().content_type("application/json").body(r#"{"status":"ok"}"#))
+    }
+}
+
+/// `/readyz`: the database answers.
+pub(super) struct Ready;
+
+/// How long the database may take to say that it is there.
+const READY_WITHIN: Duration = Duration::from_secs(2);
+
+impl Endpoint for Ready {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> poem::Result<Response> {
+        only_get(&request)?;
+        let store = &visitor::app(&request)?.store;
+        let unavailable = || Error::Store(store::Error::Open("the database does not answer".to_owned()));
+        let asked = tokio::time::timeout(READY_WITHIN, store::settings::get(store, "format")).await;
+        asked.map_err(|_| unavailable())?.map_err(|_| unavailable())?;
+        Ok(Response::builder().content_type("application/json").body(r#"{"status":"ready"}"#))
+    }
+}
+
+/// `/openapi.json`: the document of this moment.
+pub(super) struct OpenApi;
+
+impl Endpoint for OpenApi {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> poem::Result<Response> {
+        only_get(&request)?;
+        let world = visitor::app(&request)?.world();
+        let url = request.data::<PublicUrl>().map_or("/", |url| &url.0);
+        let document = match world.document.get() {
+            Some(document) => document,
+            None => {
+                let document = render(&world, url)?;
+                world.document.get_or_init(|| document)
+            }
+        };
+        let answer = Response::builder().header("etag", document.etag()).header("cache-control", "no-cache").header("vary", "accept-encoding");
+        if request.header("if-none-match").is_some_and(|tags| tags.split(',').any(|tag| tag.trim() == document.etag())) {
+            return Ok(answer.status(StatusCode::NOT_MODIFIED).finish());
+        }
+        let gzip = request.header("accept-encoding").is_some_and(accepts_gzip);
+        let answer = answer.content_type("application/json");
+        Ok(if gzip { answer.header("content-encoding", "gzip").body(document.gzipped()) } else { answer.body(document.json()) })
+    }
+}
+
+/// `/docs`: the API explorer.
+pub(super) struct Docs;
+
+impl Endpoint for Docs {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> poem::Result<Response> {
+        only_get(&request)?;
+        let file = request.original_uri().path().trim_start_matches("/docs").trim_start_matches('/').to_owned();
+        let asset = explorer::asset(&file).ok_or(Error::NoRoute)?;
+        let answer = Response::builder()
+            .header("etag", &asset.etag)
+            .header("cache-control", "no-cache")
+            .header("content-security-policy", explorer::CONTENT_SECURITY_POLICY);
+        if request.header("if-none-match").is_some_and(|tags| tags.split(',').any(|tag| tag.trim() == asset.etag)) {
+            return Ok(answer.status(StatusCode::NOT_MODIFIED).finish());
+        }
+        Ok(answer.content_type(asset.content_type).body(asset.bytes))
+    }
+}
+
+/// RFC 9110, section 12.5.3, as far as it matters: `gzip` is listed and not with the weight 0.
+fn accepts_gzip(header: &str) -> bool {
+    header.split(',').any(|part| {
+        let mut pieces = part.split(';').map(str::trim);
+        let named = pieces.next().is_some_and(|coding| coding.eq_ignore_ascii_case("gzip"));
+        named && !pieces.any(|weight| matches!(weight.strip_prefix("q=").map(str::parse::<f32>), Some(Ok(0.0))))
+    })
+}
+
+pub(super) fn only_get(request: &Request) -> Result<(), Error> {
+    if request.method() == "GET" || request.method() == "HEAD" {
+        return Ok(());
+    }
+    Err(Error::MethodNotAllowed { allow: "GET, HEAD".to_owned() })
+}

@@ -1,0 +1,32 @@
+//! Who sends a request, found out in one place for every endpoint.
+
+use std::sync::Arc;
+
+use poem::{FromRequest, Request, RequestBody, http::header};
+
+use super::boundary::RequestId;
+use crate::{App, Error, auth, call::Call};
+
+/// Begins the call of a request.
+pub(super) async fn call(request: &Request) -> Result<Call, Error> {
+    let app = app(request)?;
+    let id = request.extensions().get::<RequestId>().map_or("unknown", |id| &id.0);
+    let mut headers = request.headers().get_all(header::AUTHORIZATION).iter();
+    let authorization = match (headers.next(), headers.next()) {
+        (None, _) => None,
+        (Some(header), None) => Some(header.to_str().map_err(|_| Error::InvalidToken)?),
+        (Some(_), Some(_)) => return Err(Error::InvalidToken),
+    };
+    auth::authenticate(app, authorization, id).await
+}
+
+/// The running server.
+pub(super) fn app(request: &Request) -> Result<&Arc<App>, Error> {
+    request.data::<Arc<App>>().ok_or_else(|| Error::Internal("the application is not attached".to_owned()))
+}
+
+impl<'a> FromRequest<'a> for Call {
+    async fn from_request(request: &'a Request, _body: &mut RequestBody) -> poem::Result<Self> {
+        Ok(call(request).await?)
+    }
+}

@@ -1,0 +1,92 @@
+//! One request on its way through the stories: who asks, when, and the picture of the world that it sees from beginning to end.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use model::{Action, Caller, Collection, Principal, Record, condition::Context, time::datetime_text};
+use policies::{Access, Plan};
+
+use crate::{
+    App, Error,
+    world::World,
+};
+
+/// One request. Cheap to clone; everything in it stays the same until the answer.
+#[derive(Clone)]
+pub struct Call {
+    pub(crate) app: Arc<App>,
+    pub(crate) world: Arc<World>,
+    pub(crate) caller: Arc<Caller>,
+    /// The session that the caller's token belongs to.
+    pub(crate) session: Option<Arc<str>>,
+    /// The moment that `now` means, in canonical text and as a time.
+    pub(crate) now: Arc<str>,
+    pub(crate) moment: DateTime<Utc>,
+    /// The id of the request in the log and in the answer.
+    pub(crate) id: Arc<str>,
+    /// How many writes of plugins this one is nested in.
+    pub(crate) depth: u8,
+}
+
+impl Call {
+    /// A request of somebody, now.
+    #[must_use]
+    pub fn new(app: &Arc<App>, caller: Caller, id: &str) -> Self {
+        let world = app.world();
+        let caller = Arc::new(world.policies.with_roles(caller));
+        let moment = Utc::now();
+        Self { app: Arc::clone(app), world, caller, session: None, now: datetime_text(moment).into(), moment, id: id.into(), depth: 0 }
+    }
+
+    /// A request of the server itself: bundles and the operator's command line.
+    #[must_use]
+    pub fn system(app: &Arc<App>) -> Self {
+        Self::new(app, Caller::system(), "system")
+    }
+
+    /// The same request after the world has changed under it, as between the steps of a bundle.
+    #[must_use]
+    pub(crate) fn renewed(&self) -> Self {
+        Self { world: self.app.world(), ..self.clone() }
+    }
+
+    /// The collection of that name.
+    pub(crate) fn collection(&self, name: &str) -> Result<Collection, Error> {
+        let found = self.world.catalog.get(name).cloned();
+        found.ok_or_else(|| Error::NotFound { kind: "collection", name: name.to_owned() })
+    }
+
+    /// What the caller may do. A plan that lets nothing through is an error at once.
+    pub(crate) fn plan(&self, action: Action, collection: &Collection) -> Result<Arc<Plan>, Error> {
+        let plan = self.world.policies.plan(&self.caller, action, collection);
+        match plan.access() {
+            Access::Never => Err(self.denied(action, collection.name())),
+            Access::Always | Access::When(_) => Ok(plan),
+        }
+    }
+
+    /// Lets nobody through who may not do this to a system object such as `_collections`.
+    pub(crate) fn authorize(&self, action: Action, object: &str) -> Result<(), Error> {
+        if self.world.policies.allows_object(&self.caller, action, object) { Ok(()) } else { Err(self.denied(action, object)) }
+    }
+
+    /// The refusal of an action: whoever is not logged in is asked to do that first.
+    pub(crate) fn denied(&self, action: Action, object: &str) -> Error {
+        match self.caller.principal {
+            Principal::Anonymous => Error::Unauthenticated,
+            _ => Error::Denied { action: action.name(), object: object.to_owned() },
+        }
+    }
+
+    /// What conditions see when they look at a record.
+    pub(crate) fn context<'a>(&'a self, record: &'a Record, before: Option<&'a Record>) -> Context<'a> {
+        Context { record, before, caller: &self.caller, now: &self.now }
+    }
+
+    /// True if the field of this record may be shown under a plan for reading.
+    pub(crate) fn shows(&self, plan: &Plan, collection: &Collection, record: &Record) -> impl Fn(&str) -> bool + use<> {
+        let mask = plan.fields(&self.context(record, None)).into_owned();
+        let secret: Vec<String> = collection.fields().filter(|field| field.is_secret()).map(|field| field.name.clone()).collect();
+        move |field| mask.contains(field) && !secret.iter().any(|name| name == field)
+    }
+}

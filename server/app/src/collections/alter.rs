@@ -1,0 +1,132 @@
+//! The story of a collection that changes while it has records. What is stored is held against the new definition first: a change that
+//! would lose or break it needs `force`, and `dry_run` says what would happen.
+
+use model::{
+    Action, Collection, Draft, Pointer, Violations,
+    collection::{Definition, Index, Kind},
+    field::Field,
+    validate,
+};
+use serde::Deserialize;
+
+use super::{OBJECT, check_policies, check_targets};
+use crate::{Error, call::Call, world};
+
+/// What may be changed; what is absent stays.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Alteration {
+    /// All fields as they shall be.
+    pub fields: Option<Vec<Field>>,
+    /// All declared indexes as they shall be.
+    pub indexes: Option<Vec<Index>>,
+    /// The description.
+    pub description: Option<String>,
+}
+
+/// Whether to do it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// Only when nothing is lost.
+    Careful,
+    /// Even if values are lost: those of dropped fields, and those that do not fit any more.
+    Forced,
+    /// Not at all: only say what would be lost.
+    DryRun,
+}
+
+/// Changes a collection.
+///
+/// # Errors
+/// The policies, no such collection, everything that is wrong with the new definition, or values that would be lost.
+pub async fn alter(call: &Call, name: &str, alteration: Alteration, manner: Manner) -> Result<Collection, Error> {
+    call.authorize(Action::Update, OBJECT)?;
+    let before = call.collection(name)?;
+    let after = altered(&before, alteration)?;
+    check_targets(&after, &call.world.catalog)?;
+    let mut catalog = call.world.catalog.clone();
+    catalog.insert(name.to_owned(), after.clone());
+    check_policies(&call.app, &catalog).await?;
+
+    let losses = losses(call, &before, &after).await?;
+    match manner {
+        Manner::Careful | Manner::DryRun if !losses.0.is_empty() => return Err(Error::DataLoss(losses)),
+        Manner::DryRun => return Ok(after),
+        Manner::Careful | Manner::Forced => {}
+    }
+    let transaction = call.app.store.begin().await?;
+    store::schema::alter_table(&transaction, &before, &after).await.map_err(|error| match error {
+        store::Error::Unique { .. } => Error::DataLoss(not_unique(&after)),
+        error => Error::Store(error),
+    })?;
+    store::catalog::put(&transaction, after.definition()).await?;
+    world::advance(&transaction).await?;
+    transaction.commit().await.map_err(|_| Error::Conflict)?;
+    call.app.refresh().await?;
+    tracing::info!(request = %call.id, collection = name, forced = (manner == Manner::Forced), "altered a collection");
+    Ok(after)
+}
+
+fn altered(before: &Collection, alteration: Alteration) -> Result<Collection, Error> {
+    let old = before.definition().clone();
+    let mut fields = alteration.fields.unwrap_or(old.fields);
+    if before.kind() == Kind::Auth {
+        // The fields of the kind stay, whether they are repeated or not.
+        fields.retain(|field| !["email", "password", "verified"].contains(&field.name.as_str()));
+    }
+    let definition = Definition {
+        fields,
+        indexes: alteration.indexes.unwrap_or(old.indexes),
+        description: alteration.description.unwrap_or(old.description),
+        ..old
+    };
+    Collection::new(definition).map_err(|violations| Error::Unacceptable { kind: "collection", violations })
+}
+
+/// How many records are looked at in one go.
+const BATCH: usize = 500;
+
+/// How many losses are named; there may be as many as there are records.
+const NAMED_MAX: usize = 20;
+
+/// What stored values the change would lose or leave invalid.
+async fn losses(call: &Call, before: &Collection, after: &Collection) -> Result<Violations, Error> {
+    let mut losses = Violations::default();
+    for field in before.fields().filter(|field| after.field(&field.name).is_none()) {
+        let filled = store::records::count_filled(&call.app.store, before, &field.name).await?;
+        if filled > 0 {
+            let message = format!("{filled} records have a value in `{}`, which would be lost", field.name);
+            losses.add(Pointer::field(&field.name), "field.dropped", message);
+        }
+    }
+    let changed: Vec<&Field> = after.fields().filter(|field| before.field(&field.name) != Some(*field)).collect();
+    if changed.is_empty() {
+        return Ok(losses);
+    }
+    let mut position = String::new();
+    loop {
+        let records = store::records::scan(&call.app.store, before, &position, BATCH).await?;
+        let Some(last) = records.last() else { return Ok(losses) };
+        position.clone_from(&last.id);
+        for record in &records {
+            let values = record.values.iter().filter(|(name, _)| after.field(name).is_some());
+            let draft = Draft { values: values.map(|(name, value)| (name.clone(), value.clone())).collect() };
+            let Err(violations) = validate::update(after, record, draft, &call.now) else { continue };
+            for violation in violations.0.into_iter().filter(|one| changed.iter().any(|field| one.pointer.as_str().starts_with(&format!("/{}", field.name)))) {
+                if losses.0.len() >= NAMED_MAX {
+                    return Ok(losses);
+                }
+                losses.add(violation.pointer, &violation.code, format!("record `{}`: {}", record.id, violation.message));
+            }
+        }
+    }
+}
+
+fn not_unique(after: &Collection) -> Violations {
+    let mut violations = Violations::default();
+    for index in after.indexes().iter().filter(|index| index.unique) {
+        let fields = index.fields.join(", ");
+        violations.add(Pointer::field("indexes"), "field.unique", format!("stored records have the same `{fields}`, if this is what is new"));
+    }
+    violations
+}

@@ -1,0 +1,147 @@
+//! The configuration: defaults, then `ironrule.toml`, then the environment (`IRONRULE_*`), then flags. Read once, in `command`.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use figment::{
+    Figment,
+    providers::{Env, Format, Serialized, Toml},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+
+/// Every setting. The environment name is `IRONRULE_` and the name in capitals.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where the data is: the database, and the folders `policies` and `plugins`. Default `./data`.
+    pub data_dir: PathBuf,
+    /// Address and port to listen on; port 0 takes a free one. Default `127.0.0.1:8090`.
+    pub listen: SocketAddr,
+    /// `rocksdb` (in the data directory), `mem://`, `rocksdb://PATH`, or `ws://` and `wss://` for a SurrealDB server. Default `rocksdb`.
+    pub database: String,
+    /// The root user of a SurrealDB server. Default `root`.
+    pub database_user: String,
+    /// Its password.
+    pub database_password: String,
+    /// MiB that RocksDB may keep of what it read. Default 256.
+    pub block_cache_mb: u64,
+    /// MiB of one RocksDB write buffer, of which there are up to four. Default 32.
+    pub write_buffer_mb: u64,
+    /// The address under which clients reach the server, for links and the OpenAPI document. Default: the address it listens on.
+    pub public_url: Option<String>,
+    /// Bytes that a request body may have; plugins may have more. Default 1 MiB.
+    pub body_max_bytes: usize,
+    /// Seconds that an access token is good for. Default 900.
+    pub access_token_seconds: u64,
+    /// Days that a session lives without being refreshed. Default 30.
+    pub session_days: u64,
+    /// Connections served at once; further ones wait. Default 10000.
+    pub connections_max: usize,
+    /// Seconds that a client may take for the head of a request. Default 15.
+    pub header_read_seconds: u64,
+    /// Seconds that running requests get when the server stops. Default 10.
+    pub drain_seconds: u64,
+    /// Milliseconds that a rule of a plugin may compute. Default 50.
+    pub plugin_call_ms: u64,
+    /// MiB of memory that a rule of a plugin may have. Default 32.
+    pub plugin_memory_mb: usize,
+    /// `text` or `json`. Default `text`.
+    pub log_format: String,
+    /// What to log, in the syntax of `tracing`'s `EnvFilter`. Default `info`.
+    pub log: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("data"),
+            listen: SocketAddr::from(([127, 0, 0, 1], 8090)),
+            database: "rocksdb".to_owned(),
+            database_user: "root".to_owned(),
+            database_password: String::new(),
+            block_cache_mb: 256,
+            write_buffer_mb: 32,
+            public_url: None,
+            body_max_bytes: 1 << 20,
+            access_token_seconds: 900,
+            session_days: 30,
+            connections_max: 10_000,
+            header_read_seconds: 15,
+            drain_seconds: 10,
+            plugin_call_ms: 50,
+            plugin_memory_mb: 32,
+            log_format: "text".to_owned(),
+            log: "info,surrealdb=warn,surrealdb_core=warn".to_owned(),
+        }
+    }
+}
+
+/// What the command line may say; what it does not say stays as configured.
+#[derive(Clone, Debug, Default, Serialize, clap::Args)]
+pub struct Overrides {
+    /// Where the data is.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_dir: Option<PathBuf>,
+    /// Address and port to listen on; port 0 takes a free one.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listen: Option<SocketAddr>,
+    /// `rocksdb`, `rocksdb://PATH`, `mem://`, `ws://HOST:PORT` or `wss://HOST:PORT`.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub database: Option<String>,
+    /// The address under which clients reach the server.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_url: Option<String>,
+}
+
+impl Config {
+    /// Reads the file (a missing one is fine unless it was named), the environment and the flags.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] names the setting and the source.
+    pub fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Self, Error> {
+        let toml = match file {
+            Some(path) => Toml::file_exact(path),
+            None => Toml::file("ironrule.toml"),
+        };
+        Figment::from(Serialized::defaults(Self::default()))
+            .merge(toml)
+            .merge(Env::prefixed("IRONRULE_").ignore(&["bin", "url", "config"]))
+            .merge(Serialized::defaults(overrides))
+            .extract()
+            .map_err(|error| Error::Configuration(error.to_string()))
+    }
+
+    /// Where the database is.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] for an address that is not understood.
+    pub fn database(&self) -> Result<store::Database, Error> {
+        match self.database.as_str() {
+            "rocksdb" => Ok(store::Database::Disk(self.data_dir.join("db"))),
+            "mem://" | "memory" => Ok(store::Database::Memory),
+            url if url.starts_with("ws://") || url.starts_with("wss://") => Ok(store::Database::Remote {
+                url: url.to_owned(),
+                user: self.database_user.clone(),
+                password: self.database_password.clone(),
+            }),
+            url => match url.strip_prefix("rocksdb://") {
+                Some(path) if !path.is_empty() => Ok(store::Database::Disk(PathBuf::from(path))),
+                _ => Err(Error::Configuration(format!("`{url}` is not a database: use rocksdb, rocksdb://PATH, mem:// or ws://HOST:PORT"))),
+            },
+        }
+    }
+
+    /// The memory caps of the embedded database.
+    #[must_use]
+    pub fn memory(&self) -> store::Memory {
+        store::Memory { block_cache_bytes: self.block_cache_mb << 20, write_buffer_bytes: self.write_buffer_mb << 20 }
+    }
+}

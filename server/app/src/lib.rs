@@ -1,0 +1,33 @@
+//! Ironrule: the stories that requests tell, and the HTTP, configuration and command line around them. Introduces `store`, `policies` and
+//! `plugins` to each other; nothing else does.
+
+pub mod config;
+
+pub mod command;
+
+mod error;
+
+mod world;
+
+mod call;
+
+mod records;
+
+mod auth;
+
+mod collections;
+
+mod policies;
+
+mod roles;
+
+mod plugins;
+
+mod bundle;
+
+mod server;
+
+mod api;
+
+pub use error::Error;
+pub use world::App;

@@ -1,0 +1,86 @@
+//! The stories of records. Each write tells the same one: parse, authorize, begin, load, run rules, validate, check, write, commit. The
+//! steps after "begin" are in [`steps`], because plugins and cascades take them too, inside a transaction that is already open.
+
+pub mod create;
+
+pub mod read;
+
+pub mod list;
+
+pub mod update;
+
+pub mod delete;
+
+mod steps;
+
+mod rules;
+
+mod rule_records;
+
+mod passwords;
+
+use std::sync::Arc;
+
+use model::{Collection, Record};
+use policies::Plan;
+use store::{Attempts, Transaction};
+
+pub(crate) use passwords::{Checked, verify};
+
+use crate::{Error, call::Call};
+
+/// A record as the caller may see it.
+pub struct Shown {
+    pub(crate) collection: Collection,
+    pub(crate) record: Record,
+    /// The plan for reading; none if the caller may not read the collection at all.
+    pub(crate) plan: Option<Arc<Plan>>,
+}
+
+impl Shown {
+    /// What a writer sees of its own write: what it could read now.
+    fn after_write(call: &Call, collection: &Collection, record: Record) -> Self {
+        let plan = call.plan(model::Action::Read, collection).ok();
+        let plan = plan.filter(|plan| plan.allows(&call.context(&record, None)));
+        Self { collection: collection.clone(), record, plan }
+    }
+
+    /// The JSON of the record with the fields that the caller may read and, if given, has chosen.
+    pub(crate) fn json(&self, call: &Call, chosen: Option<&[String]>) -> Result<Vec<u8>, Error> {
+        let visible = self.plan.as_ref().map(|plan| call.shows(plan, &self.collection, &self.record));
+        let chosen = |field: &str| chosen.is_none_or(|chosen| chosen.iter().any(|name| name == field));
+        let view = self.record.view(|field| chosen(field) && visible.as_ref().is_some_and(|visible| visible(field)));
+        serde_json::to_vec(&view).map_err(|error| Error::Internal(error.to_string()))
+    }
+}
+
+/// Runs the steps of a write in a transaction of their own and commits. After a conflict everything is run again, with fresh eyes, behind
+/// the other writers of the same records.
+///
+/// The whole runs as a task: a client that hangs up must not leave a commit half awaited.
+async fn committed<T, S, F>(call: &Call, steps: S) -> Result<T, Error>
+where
+    T: Send + 'static,
+    S: Fn(Call, Transaction) -> F + Send + Sync + 'static,
+    F: Future<Output = Result<T, Error>> + Send,
+{
+    let call = call.clone();
+    let story = async move {
+        let mut attempts = Attempts::new(&call.app.store);
+        loop {
+            let transaction = attempts.next().await.map_err(|_| Error::Conflict)?;
+            let outcome = match steps(call.clone(), transaction.clone()).await {
+                Ok(value) => transaction.commit().await.map(|()| value).map_err(Error::from),
+                Err(error) => {
+                    transaction.rollback().await;
+                    Err(error)
+                }
+            };
+            match outcome {
+                Err(error) if error.is_conflict() => tracing::debug!(request = %call.id, attempt = attempts.made(), "conflict"),
+                outcome => return outcome,
+            }
+        }
+    };
+    tokio::spawn(story).await.map_err(|error| Error::Internal(format!("a write ended early: {error}")))?
+}

@@ -1,0 +1,320 @@
+//! The steps of a write inside an open transaction: load, run rules, validate, check the result, write, log. Requests, plugins and cascades
+//! all come through here.
+
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
+use model::{
+    Action, Collection, Draft, FieldType, NewRecord, Pointer, Record, Value, Violations, collection::USERS, field::OnDelete, record::SYSTEM_FIELDS,
+    validate,
+};
+use plugins::Operation;
+use policies::Plan;
+use store::{Transaction, changes};
+
+use super::{
+    rules::{self, Subject},
+    update::Manner,
+};
+use crate::{Error, call::Call};
+
+/// On which ground a write stands.
+#[derive(Clone)]
+pub(super) enum Authority {
+    /// The policies allow it to the caller, as far as this plan goes.
+    Plan(Arc<Plan>),
+    /// The operator granted it to this plugin, by name.
+    Grant(Arc<str>),
+}
+
+impl Authority {
+    fn allows(&self, call: &Call, record: &Record, before: Option<&Record>) -> bool {
+        match self {
+            Authority::Plan(plan) => plan.allows(&call.context(record, before)),
+            Authority::Grant(_) => true,
+        }
+    }
+
+    /// The ground on which records that depend on this one are changed with it.
+    fn of_dependents(&self, call: &Call, action: Action, collection: &Collection) -> Result<Authority, Error> {
+        match self {
+            Authority::Plan(_) => call.plan(action, collection).map(Authority::Plan),
+            Authority::Grant(plugin) => Ok(Authority::Grant(Arc::clone(plugin))),
+        }
+    }
+}
+
+/// Writes a new record.
+pub(super) async fn create(
+    call: &Call,
+    transaction: &Transaction,
+    collection: &Collection,
+    authority: Authority,
+    mut draft: Draft,
+) -> Result<Record, Error> {
+    let given: Vec<String> = draft.values.keys().cloned().collect();
+    let caller = call.caller.principal.id();
+    validate::fill_defaults(collection, &mut draft, caller);
+    let id = next_id();
+
+    let subject = Subject { collection, operation: Operation::Create, id: &id, before: None };
+    let ran = rules::before_write(call, transaction, &subject, Some(&mut draft)).await?;
+    let stamp = validate::Stamp {
+        id: id.clone(),
+        tenant: call.caller.tenant.clone(),
+        now: call.now.to_string(),
+        caller: caller.map(str::to_owned),
+    };
+    let new = validate::create(collection, draft, stamp).map_err(Error::Invalid)?;
+    check_relations(call, transaction, collection, &new, None).await?;
+    if !authority.allows(call, new.record(), None) {
+        return Err(call.denied(Action::Create, collection.name()));
+    }
+    check_write_mask(call, &authority, &new, None, &given)?;
+
+    store::records::insert(transaction, collection, &new).await.map_err(|error| not_unique(collection, error))?;
+    log(call, transaction, collection, &authority, "create", (None, Some(new.record())), ran).await?;
+    Ok(new.into_record())
+}
+
+/// What an update is asked to do.
+pub(super) struct Change<'a> {
+    pub(super) id: &'a str,
+    pub(super) draft: Draft,
+    pub(super) manner: Manner,
+    pub(super) if_match: Option<&'a str>,
+}
+
+/// Writes the next version of a stored record.
+pub(super) async fn update(
+    call: &Call,
+    transaction: &Transaction,
+    collection: &Collection,
+    authority: Authority,
+    change: Change<'_>,
+) -> Result<Record, Error> {
+    let stored = load(call, transaction, collection, &authority, change.id, change.if_match).await?;
+    let given: Vec<String> = match change.manner {
+        Manner::Merge => change.draft.values.keys().cloned().collect(),
+        Manner::Replace => collection.fields().map(|field| field.name.clone()).collect(),
+    };
+    let mut draft = match change.manner {
+        Manner::Merge => validate::merged(&stored, change.draft),
+        Manner::Replace => validate::replaced(collection, &stored, change.draft),
+    };
+
+    let subject = Subject { collection, operation: Operation::Update, id: change.id, before: Some(&stored) };
+    let ran = rules::before_write(call, transaction, &subject, Some(&mut draft)).await?;
+    let new = validate::update(collection, &stored, draft, &call.now).map_err(Error::Invalid)?;
+    check_relations(call, transaction, collection, &new, Some(&stored)).await?;
+    if !authority.allows(call, new.record(), Some(&stored)) {
+        return Err(call.denied(Action::Update, collection.name()));
+    }
+    check_write_mask(call, &authority, &new, Some(&stored), &given)?;
+
+    store::records::update(transaction, collection, &new).await.map_err(|error| not_unique(collection, error))?;
+    if password_changed(collection, &stored, new.record()) {
+        store::sessions::remove_all(transaction, &stored.id).await?;
+    }
+    log(call, transaction, collection, &authority, "update", (Some(&stored), Some(new.record())), ran).await?;
+    Ok(new.into_record())
+}
+
+/// Removes a stored record and returns it as it was.
+pub(super) async fn delete(
+    call: &Call,
+    transaction: &Transaction,
+    collection: &Collection,
+    authority: Authority,
+    id: &str,
+    if_match: Option<&str>,
+) -> Result<Record, Error> {
+    let stored = load(call, transaction, collection, &authority, id, if_match).await?;
+    let subject = Subject { collection, operation: Operation::Delete, id, before: Some(&stored) };
+    let ran = rules::before_write(call, transaction, &subject, None).await?;
+    release_dependents(call, transaction, collection, &authority, id).await?;
+    store::records::remove(transaction, collection, id).await?;
+    if collection.name() == USERS {
+        store::sessions::remove_all(transaction, id).await?;
+    }
+    log(call, transaction, collection, &authority, "delete", (Some(&stored), None), ran).await?;
+    Ok(stored)
+}
+
+/// Reads the stored record, locked. One that the plan does not allow is not there for this caller.
+async fn load(
+    call: &Call,
+    transaction: &Transaction,
+    collection: &Collection,
+    authority: &Authority,
+    id: &str,
+    if_match: Option<&str>,
+) -> Result<Record, Error> {
+    let stored = store::records::get_locked(transaction, collection, &call.caller.tenant, id).await?;
+    let stored = stored.filter(|stored| authority.allows(call, stored, Some(stored))).ok_or_else(|| Error::no_record(id))?;
+    if if_match.is_some_and(|tags| !matches_tag(tags, &stored.etag())) {
+        return Err(Error::VersionMismatch);
+    }
+    Ok(stored)
+}
+
+/// RFC 9110, section 13.1.1: any of the listed strong tags, or `*`.
+fn matches_tag(tags: &str, etag: &str) -> bool {
+    tags.split(',').map(str::trim).any(|tag| tag == "*" || tag == etag)
+}
+
+/// Every relation that is new must point to a record that is there and stays there until the commit.
+async fn check_relations(
+    call: &Call,
+    transaction: &Transaction,
+    collection: &Collection,
+    new: &NewRecord,
+    before: Option<&Record>,
+) -> Result<(), Error> {
+    let known: Vec<&str> = before.iter().flat_map(|before| validate::relations(collection, before)).map(|(_, _, id)| id).collect();
+    let mut violations = Violations::default();
+    for (pointer, target, id) in validate::relations(collection, new.record()) {
+        if known.contains(&id) {
+            continue;
+        }
+        let found = match call.world.catalog.get(target) {
+            Some(target) => store::records::get_locked(transaction, target, &call.caller.tenant, id).await?.is_some(),
+            None => false,
+        };
+        if !found {
+            violations.add(pointer, "relation.missing", format!("there is no record `{id}` in `{target}`"));
+        }
+    }
+    violations.or(()).map_err(Error::Invalid)
+}
+
+/// Of the fields that the client named, those that changed must be among the fields that the policies let it write. What rules and
+/// defaults set is not the client's doing.
+fn check_write_mask(call: &Call, authority: &Authority, new: &NewRecord, before: Option<&Record>, given: &[String]) -> Result<(), Error> {
+    let Authority::Plan(plan) = authority else { return Ok(()) };
+    let after = new.record();
+    let mask = plan.fields(&call.context(after, before));
+    let mask_before = before.map(|before| plan.fields(&call.context(before, Some(before))));
+    let mut violations = Violations::default();
+    for field in validate::changed_fields(before, after) {
+        let writable = mask.contains(field) && mask_before.as_ref().is_none_or(|mask| mask.contains(field));
+        if !writable && given.iter().any(|name| name == field) && !SYSTEM_FIELDS.contains(&field) {
+            violations.add(Pointer::field(field), "field.forbidden", format!("not allowed to write `{field}`"));
+        }
+    }
+    violations.or(()).map_err(Error::FieldsDenied)
+}
+
+/// What happens to the records that point to one that is deleted: each is authorized and runs through its own rules.
+async fn release_dependents(
+    call: &Call,
+    transaction: &Transaction,
+    collection: &Collection,
+    authority: &Authority,
+    id: &str,
+) -> Result<(), Error> {
+    for other in call.world.catalog.values() {
+        for field in other.fields().filter(|field| field.collection.as_deref() == Some(collection.name())) {
+            match field.on_delete.unwrap_or_default() {
+                OnDelete::Restrict => {
+                    let found = store::records::referring(transaction, other, &call.caller.tenant, &field.name, id, 2).await?;
+                    if found.iter().any(|record| record.id != id) {
+                        return Err(Error::Referenced { collection: other.name().to_owned(), field: field.name.clone() });
+                    }
+                }
+                OnDelete::Cascade => {
+                    let authority = authority.of_dependents(call, Action::Delete, other);
+                    for record in dependents(call, transaction, other, &field.name, id).await? {
+                        Box::pin(delete(call, transaction, other, authority.as_ref().map_err(|_| unreleased(other, field))?.clone(), &record.id, None)).await?;
+                    }
+                }
+                OnDelete::Unset => {
+                    let authority = authority.of_dependents(call, Action::Update, other);
+                    for record in dependents(call, transaction, other, &field.name, id).await? {
+                        let draft = without(&record, &field.name, id);
+                        let change = Change { id: &record.id, draft, manner: Manner::Merge, if_match: None };
+                        Box::pin(update(call, transaction, other, authority.as_ref().map_err(|_| unreleased(other, field))?.clone(), change)).await?;
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The most records that one deletion may take along.
+const DEPENDENTS_MAX: usize = 1_000;
+
+async fn dependents(call: &Call, transaction: &Transaction, other: &Collection, field: &str, id: &str) -> Result<Vec<Record>, Error> {
+    let mut found = store::records::referring(transaction, other, &call.caller.tenant, field, id, DEPENDENTS_MAX + 1).await?;
+    found.retain(|record| record.id != id);
+    if found.len() > DEPENDENTS_MAX {
+        return Err(Error::Referenced { collection: other.name().to_owned(), field: field.to_owned() });
+    }
+    Ok(found)
+}
+
+/// The caller may not change a record that would have to go along, so the one it depends on stays.
+fn unreleased(other: &Collection, field: &model::Field) -> Error {
+    Error::Referenced { collection: other.name().to_owned(), field: field.name.clone() }
+}
+
+fn without(record: &Record, field: &str, id: &str) -> Draft {
+    let value = match record.values.get(field) {
+        Some(Value::List(ids)) => Value::List(ids.iter().filter(|other| other.as_text() != Some(id)).cloned().collect()),
+        _ => Value::Null,
+    };
+    let mut draft = Draft::default();
+    draft.values.insert(field.to_owned(), value);
+    draft
+}
+
+fn password_changed(collection: &Collection, before: &Record, after: &Record) -> bool {
+    let mut passwords = collection.fields().filter(|field| field.kind == FieldType::Password);
+    passwords.any(|field| before.values.get(&field.name) != after.values.get(&field.name))
+}
+
+fn not_unique(collection: &Collection, error: store::Error) -> Error {
+    let store::Error::Unique { index } = &error else { return Error::Store(error) };
+    let mut violations = Violations::default();
+    for field in store::schema::index_fields(collection, index) {
+        violations.add(Pointer::field(field), "field.unique", format!("another record has this `{field}`"));
+    }
+    Error::NotUnique(violations)
+}
+
+async fn log(
+    call: &Call,
+    transaction: &Transaction,
+    collection: &Collection,
+    authority: &Authority,
+    action: &str,
+    (before, after): (Option<&Record>, Option<&Record>),
+    plugins: Vec<String>,
+) -> Result<(), Error> {
+    let (principal, policies) = match authority {
+        Authority::Plan(plan) => (call.caller.principal.to_string(), plan.rules().iter().map(|rule| rule.id.clone()).collect()),
+        Authority::Grant(plugin) => (format!("plugin:{plugin}"), Vec::new()),
+    };
+    let change = changes::Change {
+        id: next_id(),
+        action,
+        collection: collection.name(),
+        before,
+        after,
+        principal,
+        plugins,
+        policies,
+        request: call.id.to_string(),
+        at: call.now.to_string(),
+    };
+    changes::append(transaction, &change).await?;
+    Ok(())
+}
+
+/// A new id: a ULID that is greater than every earlier one of this process, also within the same millisecond.
+pub(crate) fn next_id() -> String {
+    static GENERATOR: LazyLock<Mutex<ulid::Generator>> = LazyLock::new(Mutex::default);
+    let mut generator = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
+    // The generator fails only after 2^80 ids in one millisecond.
+    generator.generate().unwrap_or_else(|_| ulid::Ulid::new()).to_string()
+}

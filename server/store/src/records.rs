@@ -1,0 +1,229 @@
+//! Records in their tables. Every statement pins the tenant, so isolation and fast scans are the same mechanism. What may be seen is
+//! decided by guards that become part of the query: there is no list without them.
+
+use model::{
+    Caller, Collection, Condition, Guard, NewRecord, Record, Value,
+    query::{List, SortKey, Start},
+};
+use surrealdb::types::Value as Stored;
+
+use crate::{
+    Error,
+    condition::{Clause, translate, translate_filter},
+    row::{self, record_id, rows},
+    transaction::{Binds, Run, bind},
+    value::to_stored,
+};
+
+/// Who asks, and what that allows: the ground on which a query stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Ground<'a> {
+    /// Whose `caller.` paths the conditions mean, and whose tenant is searched.
+    pub caller: &'a Caller,
+    /// What `now` means, a canonical datetime.
+    pub now: &'a str,
+    /// All of these must let a record pass; none means that every record of the tenant may be seen.
+    pub guards: &'a [&'a Guard],
+}
+
+/// Reads one record of a tenant, whoever may see it.
+///
+/// # Errors
+/// What the database reports.
+pub async fn get(run: &impl Run, collection: &Collection, tenant: &str, id: &str) -> Result<Option<Record>, Error> {
+    read_one(run, collection, tenant, id, "").await
+}
+
+/// Reads one record that this transaction is going to change, or whose state decides what it writes: a change of it by another transaction
+/// before the commit makes this one conflict.
+///
+/// # Errors
+/// [`Error::Conflict`] when others queue for the record, or what the database reports.
+pub async fn get_locked(run: &impl Run, collection: &Collection, tenant: &str, id: &str) -> Result<Option<Record>, Error> {
+    run.touch(hot_key(collection, id))?;
+    read_one(run, collection, tenant, id, " FOR UPDATE").await
+}
+
+async fn read_one(run: &impl Run, collection: &Collection, tenant: &str, id: &str, lock: &str) -> Result<Option<Record>, Error> {
+    let values = run.run(format!("SELECT * FROM $id{lock}"), vec![bind("id", record_id(collection.name(), id))]).await?;
+    let record = values.into_iter().next().and_then(row::first_row).map(|row| row::to_record(collection, row)).transpose()?;
+    Ok(record.filter(|record| record.tenant == tenant))
+}
+
+fn hot_key(collection: &Collection, id: &str) -> String {
+    format!("{}:{id}", collection.name())
+}
+
+/// Writes a new record.
+///
+/// # Errors
+/// [`Error::Unique`], [`Error::Exists`], or what the database reports.
+pub async fn insert(run: &impl Run, collection: &Collection, new: &NewRecord) -> Result<(), Error> {
+    write(run, collection, new, "CREATE $id CONTENT $row RETURN NONE").await
+}
+
+/// Writes the next version of a stored record, which the transaction has read with [`get_locked`].
+///
+/// # Errors
+/// [`Error::Unique`], or what the database reports.
+pub async fn update(run: &impl Run, collection: &Collection, new: &NewRecord) -> Result<(), Error> {
+    write(run, collection, new, "UPDATE $id CONTENT $row RETURN NONE").await
+}
+
+async fn write(run: &impl Run, collection: &Collection, new: &NewRecord, statement: &str) -> Result<(), Error> {
+    let record = new.record();
+    let content = Stored::Object(row::from_record(record));
+    let binds = vec![bind("id", record_id(collection.name(), &record.id)), bind("row", content)];
+    run.run(statement.to_owned(), binds).await.map(drop)
+}
+
+/// Removes a record, which the transaction has read with [`get_locked`].
+///
+/// # Errors
+/// What the database reports.
+pub async fn remove(run: &impl Run, collection: &Collection, id: &str) -> Result<(), Error> {
+    run.run("DELETE $id RETURN NONE".to_owned(), vec![bind("id", record_id(collection.name(), id))]).await.map(drop)
+}
+
+/// Reads a page.
+///
+/// # Errors
+/// What the database reports.
+pub async fn list(run: &impl Run, collection: &Collection, ground: Ground<'_>, list: &List) -> Result<Vec<Record>, Error> {
+    let mut binds = Binds::new();
+    let Some(wanted) = wanted(collection, ground, list.filter.as_deref(), &mut binds) else { return Ok(Vec::new()) };
+    let order = order(&list.sort);
+    let mut found = Vec::new();
+    for after in steps(&order, &list.start, &mut binds) {
+        let left = list.limit.saturating_sub(found.len());
+        if left == 0 {
+            break;
+        }
+        let skip = if let Start::Offset(offset) = list.start { format!(" START {offset}") } else { String::new() };
+        let keys: Vec<String> =
+            order.iter().map(|key| format!("`{}` {}", key.field, if key.descending { "DESC" } else { "ASC" })).collect();
+        let text = format!("SELECT * FROM `{}` WHERE {wanted}{after} ORDER BY {} LIMIT {left}{skip}", collection.name(), keys.join(", "));
+        for value in run.run(text, binds.clone()).await? {
+            for row in rows(value) {
+                found.push(row::to_record(collection, row)?);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Counts the records that a list without a limit would have.
+///
+/// # Errors
+/// What the database reports.
+pub async fn count(run: &impl Run, collection: &Collection, ground: Ground<'_>, filter: Option<&Condition>) -> Result<u64, Error> {
+    let mut binds = Binds::new();
+    let Some(wanted) = wanted(collection, ground, filter, &mut binds) else { return Ok(0) };
+    let text = format!("SELECT count() FROM `{}` WHERE {wanted} GROUP ALL", collection.name());
+    let values = run.run(text, binds).await?;
+    match values.into_iter().next().and_then(row::first_row) {
+        None => Ok(0),
+        Some(row) => Ok(row::Row::new(row)?.integer("count")?.unsigned_abs()),
+    }
+}
+
+/// The record that has a value in a unique field, whoever may see it.
+///
+/// # Errors
+/// What the database reports.
+pub async fn find_unique(run: &impl Run, collection: &Collection, tenant: &str, field: &str, value: &Value) -> Result<Option<Record>, Error> {
+    let text = format!("SELECT * FROM `{}` WHERE _tenant = $tenant AND `{field}` = $value LIMIT 1", collection.name());
+    let binds = vec![bind("tenant", tenant.to_owned()), ("value".to_owned(), to_stored(value))];
+    let values = run.run(text, binds).await?;
+    values.into_iter().next().and_then(row::first_row).map(|row| row::to_record(collection, row)).transpose()
+}
+
+/// The records that name `id` in a relation field, at most `limit`, in no particular order and whoever may see them.
+///
+/// # Errors
+/// What the database reports.
+pub async fn referring(run: &impl Run, collection: &Collection, tenant: &str, field: &str, id: &str, limit: usize) -> Result<Vec<Record>, Error> {
+    let many = collection.field(field).is_some_and(|field| field.many);
+    let test = if many { format!("`{field}` CONTAINS $target") } else { format!("`{field}` = $target") };
+    let text = format!("SELECT * FROM `{}` WHERE _tenant = $tenant AND {test} LIMIT {limit}", collection.name());
+    let values = run.run(text, vec![bind("tenant", tenant.to_owned()), bind("target", id.to_owned())]).await?;
+    values.into_iter().flat_map(rows).map(|row| row::to_record(collection, row)).collect()
+}
+
+/// How many records of every tenant hold something in a field: what dropping it would lose.
+///
+/// # Errors
+/// What the database reports.
+pub async fn count_filled(run: &impl Run, collection: &Collection, field: &str) -> Result<u64, Error> {
+    let text = format!("SELECT count() FROM `{}` WHERE `{field}` != NONE AND `{field}` != NULL GROUP ALL", collection.name());
+    let values = run.run(text, Vec::new()).await?;
+    match values.into_iter().next().and_then(row::first_row) {
+        None => Ok(0),
+        Some(row) => Ok(row::Row::new(row)?.integer("count")?.unsigned_abs()),
+    }
+}
+
+/// All records of a collection after a key, of every tenant, for checks and conversions of a whole table.
+///
+/// # Errors
+/// What the database reports.
+pub async fn scan(run: &impl Run, collection: &Collection, after: &str, limit: usize) -> Result<Vec<Record>, Error> {
+    let text = format!("SELECT * FROM `{}` WHERE _key > $after ORDER BY _key LIMIT {limit}", collection.name());
+    let values = run.run(text, vec![bind("after", after.to_owned())]).await?;
+    values.into_iter().flat_map(rows).map(|row| row::to_record(collection, row)).collect()
+}
+
+/// The part of WHERE that does not depend on the page: the tenant, what may be seen, what is asked for. None if nothing can match.
+fn wanted(collection: &Collection, ground: Ground<'_>, filter: Option<&Condition>, binds: &mut Binds) -> Option<String> {
+    binds.push(bind("tenant", ground.caller.tenant.clone()));
+    let mut text = "_tenant = $tenant".to_owned();
+    let allowed = translate(ground.guards, ground.caller, ground.now, collection, binds);
+    let asked = filter.map(|filter| translate_filter(filter, ground.caller, ground.now, collection, binds));
+    for clause in std::iter::once(allowed).chain(asked) {
+        match clause {
+            Clause::Never => return None,
+            Clause::Always => {}
+            Clause::When(clause) => {
+                text.push_str(" AND ");
+                text.push_str(&clause);
+            }
+        }
+    }
+    Some(text)
+}
+
+/// The order with the key as the last, deciding member. The key runs in the direction of the last one given, so that one index serves both.
+fn order(sort: &[SortKey]) -> Vec<SortKey> {
+    let mut keys: Vec<SortKey> = Vec::with_capacity(sort.len() + 1);
+    for key in sort {
+        let field = if key.field == "id" { "_key".to_owned() } else { key.field.clone() };
+        let last = field == "_key";
+        keys.push(SortKey { field, descending: key.descending });
+        if last {
+            return keys;
+        }
+    }
+    let descending = sort.last().is_none_or(|key| key.descending);
+    keys.push(SortKey { field: "_key".to_owned(), descending });
+    keys
+}
+
+/// The additions to WHERE, one for each query that the page may need. Everything after a position (a, b, key) lies in the ranges
+/// `a = $a AND b = $b AND key > $key`, `a = $a AND b > $b`, `a > $a`, in that order: each is a scan of one index, while the same as one
+/// condition with OR reads and sorts everything (168 ms against 0.3 ms).
+fn steps(order: &[SortKey], start: &Start, binds: &mut Binds) -> Vec<String> {
+    let Start::After { values, id } = start else { return vec![String::new()] };
+    let mut position: Vec<Value> = values.iter().take(order.len() - 1).cloned().collect();
+    position.push(Value::from(id.as_str()));
+    for (index, value) in position.iter().enumerate() {
+        let stored = if value.is_null() { Stored::None } else { to_stored(value) };
+        binds.push((format!("at{index}"), stored));
+    }
+    let step = |ranged: usize| {
+        let equal = (0..ranged).map(|index| format!(" AND `{}` = $at{index}", order[index].field));
+        let sign = if order[ranged].descending { "<" } else { ">" };
+        equal.chain([format!(" AND `{}` {sign} $at{ranged}", order[ranged].field)]).collect()
+    };
+    // A position shorter than the order (the sort has the id itself in it) has only as many ranges.
+    (0..order.len().min(position.len())).rev().map(step).collect()
+}

@@ -1,0 +1,93 @@
+//! Tables and indexes. Every index leads with the tenant and ends with the key, so that a list by tenant, in any declared order, from any
+//! cursor, is one scan that stops after `LIMIT` entries. Names come from checked collections, so they may stand in the text of a statement.
+
+use model::{Collection, collection::Index};
+
+use crate::{Error, Store, transaction::Run};
+
+/// The version of the system tables that this code writes. A database that says more was written by a newer server.
+const FORMAT: i64 = 1;
+
+/// What is defined in every database. `SCHEMALESS`, because the types live in our collections and every write is validated before it comes
+/// here; `PERMISSIONS NONE` in case somebody connects to the database with less than root.
+const SYSTEM_TABLES: [&str; 8] =
+    ["_collections", "_policies", "_role_links", "_plugins", "_sessions", "_changes", "_settings", "_versions"];
+
+/// Brings the system tables up to date.
+///
+/// # Errors
+/// [`Error::Open`] when the database was written by a newer server.
+pub(crate) async fn migrate(store: &Store) -> Result<(), Error> {
+    let tables = SYSTEM_TABLES.map(|table| format!("DEFINE TABLE IF NOT EXISTS {table} SCHEMALESS PERMISSIONS NONE;")).concat();
+    let indexes = "DEFINE INDEX IF NOT EXISTS by_account ON _sessions FIELDS account;
+        DEFINE INDEX IF NOT EXISTS by_record ON _changes FIELDS collection, record;";
+    store.run(format!("{tables}{indexes}"), Vec::new()).await?;
+    let found = crate::settings::get(store, "format").await?;
+    match found.as_deref().map(str::parse::<i64>) {
+        None => crate::settings::put(store, "format", &FORMAT.to_string()).await,
+        Some(Ok(format)) if format <= FORMAT => Ok(()),
+        Some(_) => Err(Error::Open(format!("the database was written by a newer version (format {found:?}, this server knows {FORMAT})"))),
+    }
+}
+
+/// Defines the table of a new collection with its indexes.
+///
+/// # Errors
+/// What the database reports.
+pub async fn create_table(run: &impl Run, collection: &Collection) -> Result<(), Error> {
+    let name = collection.name();
+    let mut text = format!(
+        "DEFINE TABLE `{name}` SCHEMALESS PERMISSIONS NONE;
+         DEFINE INDEX _list ON `{name}` FIELDS _tenant, _key;
+         DEFINE INDEX _created ON `{name}` FIELDS _tenant, created, _key;
+         DEFINE INDEX _updated ON `{name}` FIELDS _tenant, updated, _key;"
+    );
+    for index in collection.indexes() {
+        text.push_str(&define_index(name, &index));
+    }
+    run.run(text, Vec::new()).await.map(drop)
+}
+
+/// Brings the indexes of a table from one version of its collection to the next. A unique index over values that are not unique fails.
+///
+/// # Errors
+/// [`Error::Unique`], or what the database reports.
+pub async fn alter_table(run: &impl Run, before: &Collection, after: &Collection) -> Result<(), Error> {
+    let (old, new) = (before.indexes(), after.indexes());
+    let name = after.name();
+    let removed = old.iter().filter(|index| !new.contains(index)).map(|index| format!("REMOVE INDEX {} ON `{name}`;", index_name(index)));
+    let added = new.iter().filter(|index| !old.contains(index)).map(|index| define_index(name, index));
+    let mut text: String = removed.chain(added).collect();
+    for field in before.fields().filter(|field| after.field(&field.name).is_none()) {
+        // A column that nobody declares would come back to life with the next field of that name.
+        text.push_str(&format!("UPDATE `{name}` UNSET `{}` RETURN NONE;", field.name));
+    }
+    if text.is_empty() { Ok(()) } else { run.run(text, Vec::new()).await.map(drop) }
+}
+
+/// Removes a table with everything in it.
+///
+/// # Errors
+/// What the database reports.
+pub async fn drop_table(run: &impl Run, collection: &Collection) -> Result<(), Error> {
+    run.run(format!("REMOVE TABLE `{}`;", collection.name()), Vec::new()).await.map(drop)
+}
+
+fn define_index(table: &str, index: &Index) -> String {
+    let fields: Vec<String> = index.fields.iter().map(|field| format!("`{field}`")).collect();
+    let (key, unique) = if index.unique { ("", " UNIQUE") } else { (", _key", "") };
+    format!("DEFINE INDEX {} ON `{table}` FIELDS _tenant, {}{key}{unique};", index_name(index), fields.join(", "))
+}
+
+/// The separator cannot begin a field name, but `a__b` is one, so the name of an index counts its fields.
+fn index_name(index: &Index) -> String {
+    let prefix = if index.unique { "u" } else { "i" };
+    format!("{prefix}{}_{}", index.fields.len(), index.fields.join("__"))
+}
+
+/// The fields of the unique index that [`Error::Unique`] names.
+#[must_use]
+pub fn index_fields<'a>(collection: &'a Collection, name: &str) -> Vec<&'a str> {
+    let names = |index: &Index| index.fields.iter().filter_map(|field| collection.field(field)).map(|field| field.name.as_str()).collect();
+    collection.indexes().iter().find(|index| index_name(index) == name).map_or_else(Vec::new, names)
+}

@@ -1,0 +1,26 @@
+//! Everything that a user can see of Ironrule, asked of the real binary through HTTP. The modules mirror the URLs; `chain` and `crash` go
+//! across them, `tidy` looks at the sources.
+
+mod system;
+
+mod auth;
+
+mod collections;
+
+mod records;
+
+mod policies;
+
+mod roles;
+
+mod plugins;
+
+mod document;
+
+mod shop;
+
+mod chain;
+
+mod crash;
+
+mod tidy;

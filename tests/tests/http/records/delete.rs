@@ -1,0 +1,109 @@
+//! `DELETE /api/records/{collection}/{id}`, and what relations say about it.
+
+use serde_json::{Value, json};
+use tests::Client;
+
+use super::{THINGS, id, path, things};
+
+#[tokio::test]
+async fn a_deletion_answers_the_deleted_record() {
+    let (_app, admin) = things().await;
+    let record = admin.create("things", json!({"title": "gone"})).await;
+    assert_eq!(admin.delete(&path(&record)).await.json(200), record);
+    admin.get(&path(&record)).await.problem(404, "record.not_found");
+    admin.delete(&path(&record)).await.problem(404, "record.not_found");
+    assert_eq!(admin.get(THINGS).await.list(), Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn a_unique_value_is_free_again() {
+    let (_app, admin) = things().await;
+    let record = admin.create("things", json!({"title": "first", "code": "A"})).await;
+    admin.delete(&path(&record)).await.expect(200);
+    admin.create("things", json!({"title": "second", "code": "A"})).await;
+}
+
+#[tokio::test]
+async fn of_many_who_delete_at_once_one_succeeds() {
+    let (_app, admin) = things().await;
+    let one = path(&admin.create("things", json!({"title": "raced"})).await);
+    let answers = futures_util::future::join_all((0..20).map(|_| admin.delete(&one))).await;
+    assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 1);
+    for answer in answers.into_iter().filter(|answer| answer.status != 200) {
+        answer.problem(404, "record.not_found");
+    }
+}
+
+#[tokio::test]
+async fn nobody_deletes_without_a_policy() {
+    let (app, admin) = things().await;
+    admin.allow("role:anyone", "things", "read", "").await;
+    admin.allow("role:authenticated", "things", "delete", "record.owner == caller.id").await;
+    let ann = app.user("ann").await;
+    let foreign = admin.create("things", json!({"title": "foreign"})).await;
+    let own = admin.create("things", json!({"title": "own", "owner": ann.id()})).await;
+    app.anonymous().delete(&path(&foreign)).await.problem(401, "auth.required");
+    let refused = ann.delete(&path(&foreign)).await.any_problem();
+    assert!([403, 404].contains(&refused.answer.status), "{}", refused.answer);
+    ann.delete(&path(&own)).await.expect(200);
+    assert_eq!(admin.get(THINGS).await.list(), [foreign]);
+}
+
+/// A collection `notes` whose records point at things, with one such record.
+async fn note(admin: &Client, on_delete: &str, many: bool) -> (Value, String) {
+    let field = json!({"name": "thing", "type": "relation", "collection": "things", "on_delete": on_delete, "many": many});
+    admin.collection("notes", json!([field])).await;
+    let thing = admin.create("things", json!({"title": "pointed at"})).await;
+    let value = if many { json!([thing["id"]]) } else { thing["id"].clone() };
+    let note = admin.create("notes", json!({"thing": value})).await;
+    (thing, format!("/api/records/notes/{}", id(&note)))
+}
+
+#[tokio::test]
+async fn what_is_pointed_at_stays_by_restrict() {
+    let (_app, admin) = things().await;
+    let (thing, note) = note(&admin, "restrict", false).await;
+    admin.delete(&path(&thing)).await.problem(409, "record.referenced");
+    admin.get(&path(&thing)).await.expect(200);
+    admin.delete(&note).await.expect(200);
+    admin.delete(&path(&thing)).await.expect(200);
+}
+
+#[tokio::test]
+async fn what_points_goes_along_by_cascade() {
+    let (_app, admin) = things().await;
+    let (thing, note) = note(&admin, "cascade", false).await;
+    admin.delete(&path(&thing)).await.expect(200);
+    admin.get(&note).await.problem(404, "record.not_found");
+}
+
+#[tokio::test]
+async fn the_relation_is_emptied_by_unset() {
+    let (_app, admin) = things().await;
+    let (thing, note) = note(&admin, "unset", false).await;
+    admin.delete(&path(&thing)).await.expect(200);
+    assert_eq!(admin.get(&note).await.json(200)["thing"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_list_of_relations_loses_one_by_unset() {
+    let (_app, admin) = things().await;
+    let (thing, note) = note(&admin, "unset", true).await;
+    let other = admin.create("things", json!({"title": "stays"})).await;
+    admin.patch(&note, json!({"thing": [thing["id"], other["id"]]})).await.expect(200);
+    admin.delete(&path(&thing)).await.expect(200);
+    assert_eq!(admin.get(&note).await.json(200)["thing"], json!([other["id"]]));
+}
+
+#[tokio::test]
+async fn a_chain_of_cascades_stops_at_a_restriction_and_undoes_everything() {
+    let (_app, admin) = things().await;
+    let (thing, note) = note(&admin, "cascade", false).await;
+    let field = json!({"name": "note", "type": "relation", "collection": "notes", "on_delete": "restrict"});
+    admin.collection("marks", json!([field])).await;
+    let note_id = note.rsplit('/').next().expect("an id");
+    admin.create("marks", json!({"note": note_id})).await;
+    admin.delete(&path(&thing)).await.problem(409, "record.referenced");
+    admin.get(&path(&thing)).await.expect(200);
+    admin.get(&note).await.expect(200);
+}

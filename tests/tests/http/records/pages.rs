@@ -1,0 +1,195 @@
+//! Pages of a list: limit, offset, cursors, and the links from one to the next.
+
+use std::collections::HashSet;
+
+use serde_json::{Value, json};
+use tests::{Answer, Client, TestApp, url};
+
+use super::{THINGS, id, path, things_on};
+
+const COUNT: usize = 47;
+
+/// Many things, with many equal amounts and states.
+async fn many() -> (TestApp, Client) {
+    many_on(TestApp::start().await).await
+}
+
+async fn many_on(app: TestApp) -> (TestApp, Client) {
+    let (app, admin) = things_on(app).await;
+    for number in 0..COUNT {
+        let amount = if number % 5 == 0 { Value::Null } else { json!(number % 4) };
+        let price = format!("{}.{}", number % 3, number % 7);
+        let state = if number % 2 == 0 { json!("new") } else { Value::Null };
+        let record = json!({"title": format!("thing {number:03}"), "amount": amount, "price": price, "state": state, "ratio": -(number as f64) / 50.0});
+        admin.create("things", record).await;
+    }
+    (app, admin)
+}
+
+/// The ids of all pages, found by following `X-Next-Cursor`.
+async fn walk(client: &Client, query: &[(&str, &str)]) -> Vec<String> {
+    let mut ids = Vec::new();
+    let mut cursor: Option<String> = None;
+    loop {
+        let mut query = query.to_vec();
+        query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
+        let page = client.query(THINGS, &query).await.expect(200);
+        cursor = page.header("x-next-cursor").map(str::to_owned);
+        assert_eq!(cursor.is_some(), next_link(&page).is_some(), "the link and the cursor disagree: {page}");
+        let records = page.list();
+        assert!(!records.is_empty() || cursor.is_none(), "an empty page that has a next one");
+        ids.extend(records.iter().map(|record| id(record).to_owned()));
+        assert!(ids.len() <= 10 * COUNT, "the walk does not end");
+        if cursor.is_none() {
+            return ids;
+        }
+    }
+}
+
+/// The target of `Link: <...>; rel="next"`, without scheme and host.
+fn next_link(page: &Answer) -> Option<String> {
+    let (target, rest) = page.header("link")?.strip_prefix('<')?.split_once('>')?;
+    assert!(rest.contains("rel=\"next\""), "{page}");
+    let start = target.find("/api/").unwrap_or_else(|| panic!("not a link to the list: {page}"));
+    Some(target[start..].to_owned())
+}
+
+fn ids(records: &[Value]) -> Vec<String> {
+    records.iter().map(|record| id(record).to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_walk_by_cursor_meets_every_record_once() {
+    let (_app, admin) = many_on(TestApp::on_disk().await).await;
+    for sort in ["title", "-title", "amount", "-amount", "price,-amount", "-state,price", "ratio", "-ratio", "created", "-created", "id", "-id"] {
+        let whole = ids(&admin.query(THINGS, &[("sort", sort), ("limit", "1000")]).await.list());
+        assert_eq!(whole.len(), COUNT);
+        for limit in ["1", "7", "46", "47", "48"] {
+            // One record a page is slow; two orders are enough for that.
+            if limit == "1" && !["-amount", "title"].contains(&sort) {
+                continue;
+            }
+            let walked = walk(&admin, &[("sort", sort), ("limit", limit)]).await;
+            assert_eq!(walked, whole, "sort `{sort}`, limit {limit}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn both_directions_are_each_others_mirror() {
+    let (_app, admin) = many().await;
+    for sort in ["title", "amount", "price", "ratio", "created", "id"] {
+        let up = walk(&admin, &[("sort", sort), ("limit", "10")]).await;
+        let mut down = walk(&admin, &[("sort", &format!("-{sort}")), ("limit", "10")]).await;
+        down.reverse();
+        assert_eq!(up, down, "sort `{sort}`");
+    }
+}
+
+#[tokio::test]
+async fn a_walk_keeps_its_filter_and_fields_through_the_links() {
+    let (_app, admin) = many().await;
+    let query = [("filter", "state == 'new' && amount != 1"), ("sort", "-price,title"), ("fields", "price,title"), ("limit", "5")];
+    let whole = [query[0], query[1], ("limit", "1000")];
+    let expected = ids(&admin.query(THINGS, &whole).await.list());
+    let mut found = Vec::new();
+    let mut next = Some(url(THINGS, &query));
+    while let Some(path) = next {
+        let page = admin.get(&path).await.expect(200);
+        next = next_link(&page);
+        let records = page.list();
+        assert!(records.iter().all(|record| record.get("amount").is_none()), "`fields` was lost: {records:?}");
+        found.extend(ids(&records));
+        assert!(found.len() <= COUNT, "the walk does not end");
+    }
+    assert!(expected.len() > 10);
+    assert_eq!(found, expected);
+}
+
+#[tokio::test]
+async fn a_walk_is_not_disturbed_by_writes() {
+    let (_app, admin) = many().await;
+    let before: HashSet<String> = walk(&admin, &[("sort", "title"), ("limit", "1000")]).await.into_iter().collect();
+    let mut found = Vec::new();
+    let mut next = Some(url(THINGS, &[("sort", "title"), ("limit", "10")]));
+    let mut page_number = 0;
+    while let Some(path_of_page) = next {
+        let page = admin.get(&path_of_page).await.expect(200);
+        next = next_link(&page);
+        let records = page.list();
+        // Before and behind the cursor, and the record that the cursor stands on.
+        admin.create("things", json!({"title": "a new thing"})).await;
+        admin.create("things", json!({"title": format!("z new {page_number}")})).await;
+        admin.delete(&path(records.last().expect("a record"))).await.expect(200);
+        found.extend(ids(&records));
+        page_number += 1;
+        assert!(page_number < 100, "the walk does not end");
+    }
+    let distinct: HashSet<String> = found.iter().cloned().collect();
+    assert_eq!(distinct.len(), found.len(), "a record came twice");
+    assert!(before.is_subset(&distinct), "a record was left out");
+}
+
+#[tokio::test]
+async fn a_cursor_survives_a_restart() {
+    let (mut app, admin) = many_on(TestApp::on_disk().await).await;
+    let page = admin.query(THINGS, &[("sort", "amount"), ("limit", "40")]).await.expect(200);
+    let next = next_link(&page).expect("a next page");
+    let first = page.list();
+    app.restart().await;
+    let rest = app.admin().await.get(&next).await.list();
+    let all: HashSet<String> = ids(&first).into_iter().chain(ids(&rest)).collect();
+    assert_eq!((rest.len(), all.len()), (COUNT - 40, COUNT));
+}
+
+#[tokio::test]
+async fn a_page_has_thirty_records_unless_said_otherwise() {
+    let (_app, admin) = many().await;
+    assert_eq!(admin.get(THINGS).await.list().len(), 30);
+    assert_eq!(admin.query(THINGS, &[("limit", "3")]).await.list().len(), 3);
+    assert_eq!(admin.query(THINGS, &[("limit", "1000")]).await.list().len(), COUNT);
+}
+
+#[tokio::test]
+async fn an_offset_skips() {
+    let (_app, admin) = many().await;
+    let whole = ids(&admin.query(THINGS, &[("sort", "title"), ("limit", "1000")]).await.list());
+    for (offset, limit) in [(0, 5), (5, 5), (45, 5), (47, 5), (1_000, 5)] {
+        let query = [("sort", "title"), ("offset", &offset.to_string()), ("limit", &limit.to_string())];
+        let page = ids(&admin.query(THINGS, &query).await.list());
+        let expected: Vec<String> = whole.iter().skip(offset).take(limit).cloned().collect();
+        assert_eq!(page, expected, "offset {offset}, limit {limit}");
+    }
+    let page = admin.query(THINGS, &[("offset", "45"), ("limit", "5"), ("count", "exact")]).await.expect(200);
+    assert!(next_link(&page).is_none(), "{page}");
+    assert_eq!(page.expect_header("x-total-count"), COUNT.to_string());
+    assert!(page.expect_header("content-range").contains("45-46/47"), "{page}");
+}
+
+#[tokio::test]
+async fn a_cursor_that_does_not_fit_is_refused() {
+    let (_app, admin) = many().await;
+    let page = admin.query(THINGS, &[("sort", "title"), ("limit", "5")]).await.expect(200);
+    let cursor = page.expect_header("x-next-cursor").to_owned();
+    let cut = &cursor[..cursor.len() / 2];
+    let cases = [("title", "nope"), ("title", cut), ("title", "!!!"), ("amount", cursor.as_str()), ("-title", cursor.as_str())];
+    for (sort, cursor) in cases {
+        let problem = admin.query(THINGS, &[("sort", sort), ("cursor", cursor)]).await.problem(400, "query.invalid");
+        problem.errors(&["/cursor query.cursor"]);
+    }
+}
+
+#[tokio::test]
+async fn a_cursor_opens_nothing_that_is_closed() {
+    let (app, admin) = many().await;
+    let page = admin.query(THINGS, &[("sort", "title"), ("limit", "5")]).await.expect(200);
+    let next = next_link(&page).expect("a next page");
+    let ann = app.user("ann").await;
+    ann.get(&next).await.problem(403, "policy.denied");
+    admin.allow("role:anyone", "things", "read", "record.state == 'new'").await;
+    let records = ann.get(&next).await.list();
+    assert!(!records.is_empty() && records.iter().all(|record| record["state"] == "new"), "{records:?}");
+    // Nor does it lead over a field that its reader may not see.
+    admin.policy(json!({"subject": "role:anyone", "object": "things", "action": "read", "fields": "title", "effect": "deny"})).await;
+    ann.get(&next).await.any_problem().unreadable("sort");
+}
