@@ -2,7 +2,8 @@
 //! `bench [ironrule=HOST:PORT,PID] [pocketbase=HOST:PORT,PID] [pocketbase-full=HOST:PORT,PID] [raw=FOLDER]`. Systems are measured in turns
 //! (A B C, B C A, ...) within every round, so that noise of the machine meets all of them.
 //!
-//! `BENCH_ROUNDS` (3), `BENCH_SECONDS` per measurement (1.5) and `BENCH_CLIENTS` (`1,16`) decide how long it takes.
+//! `BENCH_ROUNDS` (3), `BENCH_SECONDS` per measurement (1.5) and `BENCH_CLIENTS` (`1,16`) decide how long it takes; `BENCH_ONLY=order`
+//! measures only the operations with that in their label.
 
 mod operation;
 
@@ -82,7 +83,9 @@ fn bench() -> Result<(), Fault> {
         return Err("nothing to measure".into());
     }
 
-    let combinations = Operation::ALL.iter().flat_map(|operation| clients.iter().map(|clients| (*operation, *clients)));
+    let only = setting("BENCH_ONLY", String::new())?;
+    let operations = Operation::ALL.iter().filter(|operation| operation.label().contains(&only));
+    let combinations = operations.flat_map(|operation| clients.iter().map(|clients| (*operation, *clients)));
     let empty = || systems.iter().map(|_| Vec::new()).collect();
     let mut rows: Vec<Row> = combinations.map(|(operation, clients)| Row { operation, clients, samples: empty() }).collect();
     for round in 0..rounds {

@@ -50,15 +50,15 @@ pub async fn synchronous(address: &str) -> Result<i64, Fault> {
     answer["synchronous"].as_i64().ok_or_else(|| format!("not a pragma: {answer}").into())
 }
 
-/// `created` and `updated` are fields like others here. The indexes are those that Ironrule makes for the same collections: by creation for
-/// every collection, and the declared ones.
+/// `created` and `updated` are fields like others here. The indexes are the declared ones of the shop and of `notes`; those that Ironrule
+/// adds by itself to every collection (by creation, by update) are its own affair.
 fn collections(users: &Value) -> [Value; 3] {
     let created = json!({"name": "created", "type": "autodate", "onCreate": true});
     let updated = json!({"name": "updated", "type": "autodate", "onCreate": true, "onUpdate": true});
     let products = json!({
         "name": "products", "type": "base", "listRule": "active = true", "viewRule": "active = true",
-        "indexes": ["CREATE UNIQUE INDEX products_sku ON products (sku)", "CREATE INDEX products_created ON products (created)",
-            "CREATE INDEX products_updated ON products (updated)"],
+        "indexes": ["CREATE UNIQUE INDEX products_sku ON products (sku)", "CREATE INDEX products_active ON products (active, created)",
+            "CREATE INDEX products_name ON products (active, name)"],
         "fields": [
             {"name": "name", "type": "text", "required": true}, {"name": "sku", "type": "text", "required": true},
             {"name": "price", "type": "number", "min": 0}, {"name": "stock", "type": "number", "onlyInt": true, "min": 0},
@@ -68,8 +68,7 @@ fn collections(users: &Value) -> [Value; 3] {
     let own_orders = "@request.auth.id != '' && customer = @request.auth.id";
     let orders = json!({
         "name": "orders", "type": "base", "listRule": own_orders, "viewRule": own_orders, "createRule": own_orders,
-        "indexes": ["CREATE INDEX orders_customer ON orders (customer, created)", "CREATE INDEX orders_created ON orders (created)",
-            "CREATE INDEX orders_updated ON orders (updated)"],
+        "indexes": ["CREATE INDEX orders_customer ON orders (customer)", "CREATE INDEX orders_status ON orders (status)"],
         "fields": [
             {"name": "customer", "type": "relation", "collectionId": users, "required": true, "maxSelect": 1},
             {"name": "items", "type": "json", "required": true}, {"name": "total", "type": "number"},
@@ -79,8 +78,7 @@ fn collections(users: &Value) -> [Value; 3] {
     let own_notes = "@request.auth.id != '' && owner = @request.auth.id";
     let notes = json!({
         "name": "notes", "type": "base", "listRule": own_notes, "viewRule": own_notes, "createRule": own_notes,
-        "indexes": ["CREATE INDEX notes_owner ON notes (owner, created)", "CREATE INDEX notes_created ON notes (created)",
-            "CREATE INDEX notes_updated ON notes (updated)"],
+        "indexes": ["CREATE INDEX notes_owner ON notes (owner, created)"],
         "fields": [
             {"name": "owner", "type": "relation", "collectionId": users, "required": true, "maxSelect": 1},
             {"name": "title", "type": "text", "required": true, "max": 200}, {"name": "body", "type": "text", "max": 10_000}, created, updated,

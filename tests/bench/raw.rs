@@ -34,11 +34,14 @@ const SCHEMA: &str = "
     DEFINE INDEX _created ON products FIELDS _tenant, created, _key;
     DEFINE INDEX _updated ON products FIELDS _tenant, updated, _key;
     DEFINE INDEX u1_sku ON products FIELDS _tenant, sku UNIQUE;
+    DEFINE INDEX i2_active__created ON products FIELDS _tenant, active, created, _key;
+    DEFINE INDEX i2_active__name ON products FIELDS _tenant, active, name, _key;
     DEFINE TABLE orders SCHEMALESS PERMISSIONS NONE;
     DEFINE INDEX _list ON orders FIELDS _tenant, _key;
     DEFINE INDEX _created ON orders FIELDS _tenant, created, _key;
     DEFINE INDEX _updated ON orders FIELDS _tenant, updated, _key;
-    DEFINE INDEX i2_customer__created ON orders FIELDS _tenant, customer, created, _key;
+    DEFINE INDEX i1_customer ON orders FIELDS _tenant, customer, _key;
+    DEFINE INDEX i1_status ON orders FIELDS _tenant, status, _key;
     DEFINE TABLE notes SCHEMALESS PERMISSIONS NONE;
     DEFINE INDEX _list ON notes FIELDS _tenant, _key;
     DEFINE INDEX _created ON notes FIELDS _tenant, created, _key;

@@ -86,24 +86,24 @@ async fn load(app: &Arc<App>, files: &Files) -> Result<(), Error> {
             condition: policy.condition,
             effect: policy.effect,
         };
-        crate::policies::create(&call.renewed(), draft).await?;
+        crate::policies::create(&call, draft).await?;
     }
     for link in links {
-        roles::assign(&call.renewed(), &link.role, &link.member, &link.tenant).await?;
+        roles::assign(&call, &link.role, &link.member, &link.tenant).await?;
     }
     for component in files.plugins {
-        plugins::install(&call.renewed(), component.to_vec(), Granted::Wishes).await?;
+        plugins::install(&call, component.to_vec(), Granted::Wishes).await?;
     }
     let seeds: Vec<Seed> = serde_json::from_str(files.seed).map_err(invalid)?;
     for seed in seeds {
-        plant(&call.renewed(), seed).await?;
+        plant(&call.current(), seed).await?;
     }
     Ok(())
 }
 
 async fn define(call: &Call, collections: Collections) -> Result<(), Error> {
     for (name, more) in collections.extend {
-        let call = call.renewed();
+        let call = call.current();
         let mut fields = call.collection(&name)?.definition().fields.clone();
         fields.retain(|field| more.iter().all(|other| other.name != field.name));
         fields.extend(more);
@@ -111,7 +111,7 @@ async fn define(call: &Call, collections: Collections) -> Result<(), Error> {
         alter::alter(&call, &name, alteration, alter::Manner::Careful).await?;
     }
     for definition in collections.create {
-        match collections::create::create(&call.renewed(), definition).await {
+        match collections::create::create(&call, definition).await {
             Ok(_) | Err(Error::Taken { .. }) => {}
             Err(error) => return Err(error),
         }
@@ -127,7 +127,7 @@ async fn plant(call: &Call, seed: Seed) -> Result<(), Error> {
         Err(error) => return Err(error),
     };
     for role in seed.roles {
-        roles::assign(&call.renewed(), &role, &format!("user:{}", record.id), "*").await?;
+        roles::assign(&call, &role, &format!("user:{}", record.id), "*").await?;
     }
     Ok(())
 }

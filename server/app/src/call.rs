@@ -5,6 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use model::{Action, Caller, Collection, Principal, Record, condition::Context, time::datetime_text};
 use policies::{Access, Plan};
+use tokio::sync::OwnedRwLockWriteGuard;
 
 use crate::{
     App, Error,
@@ -44,10 +45,21 @@ impl Call {
         Self::new(app, Caller::system(), "system")
     }
 
-    /// The same request after the world has changed under it, as between the steps of a bundle.
+    /// The same request with the picture of the world that is in force now.
     #[must_use]
-    pub(crate) fn renewed(&self) -> Self {
-        Self { world: self.app.world(), ..self.clone() }
+    pub(crate) fn current(&self) -> Self {
+        let world = self.app.world();
+        if world.version == self.world.version {
+            return self.clone();
+        }
+        let caller = Arc::new(world.policies.with_roles(self.caller.as_ref().clone()));
+        Self { world, caller, ..self.clone() }
+    }
+
+    /// Waits until no write is under way and no other change of collections, policies or plugins, and keeps it so until the guard goes.
+    pub(crate) async fn exclusive(&self) -> (Self, OwnedRwLockWriteGuard<()>) {
+        let gate = Arc::clone(&self.app.gate).write_owned().await;
+        (self.current(), gate)
     }
 
     /// The collection of that name.

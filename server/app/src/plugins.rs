@@ -63,6 +63,8 @@ pub fn list(call: &Call) -> Result<Vec<Arc<Installed>>, Error> {
 pub async fn install(call: &Call, component: Vec<u8>, granted: Granted) -> Result<Arc<Installed>, Error> {
     call.authorize(Action::Create, OBJECT)?;
     let plugin = call.app.runtime.load(component.clone()).await?;
+    let (call, _alone) = &call.exclusive().await;
+    call.authorize(Action::Create, OBJECT)?;
     let wishes = &plugin.manifest().grants;
     let grants = match granted {
         Granted::Wishes => wishes.clone(),
@@ -95,6 +97,7 @@ pub async fn install(call: &Call, component: Vec<u8>, granted: Granted) -> Resul
 /// # Errors
 /// The policies, or no such plugin.
 pub async fn remove(call: &Call, name: &str) -> Result<Arc<Installed>, Error> {
+    let (call, _alone) = &call.exclusive().await;
     call.authorize(Action::Delete, OBJECT)?;
     let unknown = || Error::NotFound { kind: "plugin", name: name.to_owned() };
     let installed = call.world.plugins.iter().find(|other| other.name() == name).cloned().ok_or_else(unknown)?;
@@ -151,8 +154,8 @@ pub(crate) async fn install_folder(app: &Arc<App>) -> Result<(), Error> {
         if app.world().plugins.iter().any(|installed| installed.plugin.digest() == digest) {
             continue;
         }
-        let installing = install(&Call::system(app), component, Granted::Wishes);
-        installing.await.map_err(|error| Error::Configuration(format!("{}: {error}", path.display())))?;
+        let installed = install(&Call::system(app), component, Granted::Wishes).await;
+        installed.map_err(|error| Error::Configuration(format!("{}: {error}", path.display())))?;
     }
     Ok(())
 }

@@ -23,6 +23,7 @@ pub fn list(call: &Call) -> Result<Vec<Policy>, Error> {
 /// # Errors
 /// The policies, or what is wrong with the new one: the set in force stays as it is.
 pub async fn create(call: &Call, draft: PolicyDraft) -> Result<Policy, Error> {
+    let (call, _alone) = &call.exclusive().await;
     call.authorize(Action::Create, OBJECT)?;
     let known = Policy::new(draft.clone(), Source::Database { id: "new".to_owned() })?;
     let policy = Policy { source: Source::Database { id: known.id.clone() }, ..known };
@@ -44,6 +45,7 @@ pub async fn create(call: &Call, draft: PolicyDraft) -> Result<Policy, Error> {
 /// # Errors
 /// The policies, or no such policy; one from a file is removed in the file.
 pub async fn delete(call: &Call, id: &str) -> Result<Policy, Error> {
+    let (call, _alone) = &call.exclusive().await;
     call.authorize(Action::Delete, OBJECT)?;
     let unknown = || Error::NotFound { kind: "policy", name: id.to_owned() };
     let stored = |policy: &&std::sync::Arc<Policy>| policy.id == id && matches!(policy.source, Source::Database { .. });

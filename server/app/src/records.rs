@@ -68,8 +68,10 @@ where
     let story = async move {
         let mut attempts = Attempts::new(&call.app.store);
         loop {
-            let transaction = attempts.next().await.map_err(|_| Error::Conflict)?;
-            let outcome = match steps(call.clone(), transaction.clone()).await {
+            let transaction = attempts.next().await?;
+            // Collections and policies stand still while a write decides by them.
+            let _still = call.app.gate.read().await;
+            let outcome = match steps(call.current(), transaction.clone()).await {
                 Ok(value) => transaction.commit().await.map(|()| value).map_err(Error::from),
                 Err(error) => {
                     transaction.rollback().await;
@@ -77,7 +79,8 @@ where
                 }
             };
             match outcome {
-                Err(error) if error.is_conflict() => tracing::debug!(request = %call.id, attempt = attempts.made(), "conflict"),
+                Err(error) if error.is_conflict() && attempts.are_left() => tracing::debug!(request = %call.id, attempt = attempts.made(), "conflict"),
+                Err(error) if error.is_conflict() => return Err(Error::Conflict),
                 outcome => return outcome,
             }
         }

@@ -23,6 +23,7 @@ pub fn list(call: &Call) -> Result<Vec<RoleLink>, Error> {
 /// # Errors
 /// The policies, or a link that cannot be: names that are none, roles that would form a circle.
 pub async fn assign(call: &Call, role: &str, member: &str, tenant: &str) -> Result<RoleLink, Error> {
+    let (call, _alone) = &call.exclusive().await;
     call.authorize(Action::Create, OBJECT)?;
     let link = link(role, member, tenant)?;
     let (policies, mut links) = world::sources(&call.app.config, &call.app.store).await?;
@@ -43,6 +44,7 @@ pub async fn assign(call: &Call, role: &str, member: &str, tenant: &str) -> Resu
 /// # Errors
 /// The policies, or a link that is not in the database.
 pub async fn remove(call: &Call, role: &str, member: &str, tenant: &str) -> Result<RoleLink, Error> {
+    let (call, _alone) = &call.exclusive().await;
     call.authorize(Action::Delete, OBJECT)?;
     let link = link(role, member, tenant)?;
     let transaction = call.app.store.begin().await?;

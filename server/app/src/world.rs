@@ -14,6 +14,7 @@ use model::{
 };
 use policies::{Policy, PolicyDraft, RoleLink, Snapshot, Source};
 use store::{Store, policies::PolicyRow, settings::versions};
+use tokio::sync::RwLock;
 
 use crate::{Error, api::document::Document, auth::Keyring, config::Config, plugins::Installed};
 
@@ -45,6 +46,9 @@ pub struct App {
     pub store: Store,
     pub(crate) keyring: Keyring,
     pub(crate) runtime: plugins::Runtime,
+    /// Writes of records share it, changes of what decides about them have it alone: so a record cannot slip in between the look at what
+    /// is stored and the change of a collection. Other nodes are held off by the version only.
+    pub(crate) gate: Arc<RwLock<()>>,
     world: ArcSwap<World>,
     /// Makes one rebuild wait for the other, so that an older picture never replaces a newer one.
     rebuild: tokio::sync::Mutex<()>,
@@ -68,7 +72,7 @@ impl App {
         let runtime = plugins::Runtime::new(limits)?;
         define_users(&store).await?;
         let world = build(&config, &store, &runtime, &[]).await?;
-        Ok(Arc::new(Self { config, store, keyring, runtime, world: ArcSwap::from_pointee(world), rebuild: tokio::sync::Mutex::default() }))
+        Ok(Arc::new(Self { config, store, keyring, runtime, gate: Arc::default(), world: ArcSwap::from_pointee(world), rebuild: tokio::sync::Mutex::default() }))
     }
 
     /// The picture of this moment.

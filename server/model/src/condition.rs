@@ -17,8 +17,8 @@ pub const LENGTH_MAX: usize = 4_096;
 pub const NESTING_MAX: usize = 32;
 
 /// How many times the terms of a condition may have to be halved until single terms are left, so that its query stays within what the
-/// database parses: 8 for 200 terms in a row, 20 for 20 levels of two.
-pub const LEVELS_MAX: u32 = 20;
+/// database parses: 8 for 200 terms in a row, 12 for 12 levels of two.
+pub const LEVELS_MAX: u32 = 12;
 
 /// Where a condition stands, which decides what its names mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

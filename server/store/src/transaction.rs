@@ -100,8 +100,8 @@ impl Transaction {
     /// # Errors
     /// [`Error::Conflict`] when another transaction came first, and nothing is written.
     pub async fn commit(self) -> Result<(), Error> {
-        let open = self.inner.open().take();
-        match open.ok_or_else(closed)? {
+        let open = self.inner.open().take().ok_or_else(closed)?;
+        match open {
             Open::Embedded(transaction) => {
                 Arc::into_inner(transaction).ok_or_else(busy)?.commit().await.map(drop).map_err(Error::from)
             }
@@ -115,7 +115,8 @@ impl Transaction {
 
     /// Undoes everything and waits until that is done.
     pub async fn rollback(self) {
-        if let Some(open) = self.inner.open().take() {
+        let open = self.inner.open().take();
+        if let Some(open) = open {
             roll_back(open).await;
         }
     }
@@ -127,7 +128,8 @@ impl Transaction {
 
 impl Run for Transaction {
     async fn run(&self, text: String, binds: Binds) -> Result<Vec<Value>, Error> {
-        let results = match self.handle()? {
+        let handle = self.handle()?;
+        let results = match handle {
             Open::Embedded(transaction) => transaction.query(text).bind(variables(binds)).await?,
             Open::Remote(transaction) => transaction.query(text).bind(variables(binds)).await?,
         };
@@ -251,10 +253,14 @@ impl Attempts {
         }
         if let Some(last) = self.last.take() {
             self.wanted.append(&mut last.touched());
+            let open = last.open().take();
+            if let Some(open) = open {
+                roll_back(open).await;
+            }
         }
         if self.made > 2 {
             // Conflicts that the queue did not prevent come from another node or from records that were not announced.
-            let pause = 1 << self.made.min(6);
+            let pause: u32 = 1 << self.made.min(6);
             tokio::time::sleep(Duration::from_millis(u64::from(pause) + u64::from(self.made) % 3)).await;
         }
         self.made += 1;
@@ -262,6 +268,12 @@ impl Attempts {
         let transaction = self.store.begin_with(turn).await?;
         self.last = Some(Arc::clone(&transaction.inner));
         Ok(transaction)
+    }
+
+    /// True if another attempt may be made.
+    #[must_use]
+    pub fn are_left(&self) -> bool {
+        self.made < ATTEMPTS_MAX
     }
 
     /// How many attempts were begun.

@@ -11,7 +11,7 @@ pub(crate) fn to_stored(value: &Value) -> Stored {
         Value::Bool(value) => Stored::Bool(*value),
         Value::Integer(value) => Stored::Number(Number::Int(*value)),
         Value::Number(value) => Stored::Number(Number::Float(without_negative_zero(*value))),
-        Value::Decimal(value) => Stored::Number(Number::Decimal(*value)),
+        Value::Decimal(value) => Stored::Number(Number::Decimal(value.normalize())),
         Value::Text(value) => Stored::String(value.clone()),
         Value::List(values) => Stored::Array(Array::from(values.iter().map(to_stored).collect::<Vec<_>>())),
         Value::Object(object) => Stored::Object(object_to_stored(object)),

@@ -6,6 +6,8 @@ mod products;
 
 mod privacy;
 
+mod matrix;
+
 mod rush;
 
 use serde_json::{Value, json};

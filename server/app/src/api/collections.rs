@@ -179,7 +179,7 @@ impl CollectionsApi {
 
     /// Drop a collection. Stored records are lost only with `force`.
     #[oai(path = "/:name", method = "delete", operation_id = "collections_drop")]
-    async fn drop(
+    async fn drop_collection(
         &self,
         call: Call,
         name: Path<String>,

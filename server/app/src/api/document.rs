@@ -54,6 +54,8 @@ impl Document {
             fixed::type_accounts(&mut parts);
         }
         let taken = parts.tag_names();
+        // Records come right after the way to sign in.
+        let later_tags = parts.tags.split_off(1.min(parts.tags.len()));
         for collection in catalog.values() {
             let tag = tag(collection, &taken);
             parts.paths.extend(paths::of(collection, &tag));
@@ -64,6 +66,7 @@ impl Document {
             };
             parts.tags.push(json!({"name": tag, "description": description}));
         }
+        parts.tags.extend(later_tags);
         Ok(Self::new(&parts.into_json(server_url)))
     }
 

@@ -15,9 +15,6 @@ use zip::{ZipArchive, result::ZipResult};
 pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
      font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
-/// For the header `Cache-Control` of the page and of every file: ask again each time, which the entity tag makes cheap.
-pub const CACHE_CONTROL: &str = "no-cache";
-
 /// A file of the explorer. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Asset {

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use poem::{
-    Addr, Body, Endpoint as _, Request, Response,
+    Addr, Endpoint as _, Request, Response,
     endpoint::BoxEndpoint,
     http::uri::Scheme,
     web::{LocalAddr, RemoteAddr},
@@ -30,7 +30,6 @@ impl Endpoint {
         let local = LocalAddr(Addr::SocketAddr(local));
         let peer = RemoteAddr(Addr::SocketAddr(peer));
         let request = Request::from((request, local, peer, Scheme::HTTP));
-        let response: hyper::Response<Body> = self.inner.get_response(request).await.into();
-        response.map(http_body_util::combinators::BoxBody::from)
+        hyper::Response::from(self.inner.get_response(request).await)
     }
 }

@@ -14,7 +14,7 @@ pub async fn refresh(call: &Call, token: &str) -> Result<Tokens, Error> {
     let mut attempts = Attempts::new(&call.app.store);
     loop {
         // The look and the change are one transaction: of two that spend the same token at once, only one may succeed.
-        let transaction = attempts.next().await.map_err(|_| Error::Conflict)?;
+        let transaction = attempts.next().await?;
         let spent = spend(call, &transaction, id, secret).await;
         let outcome = match spent {
             Ok(outcome) => transaction.commit().await.map(|()| outcome).map_err(Error::from),
@@ -24,7 +24,7 @@ pub async fn refresh(call: &Call, token: &str) -> Result<Tokens, Error> {
             }
         };
         match outcome {
-            Err(error) if error.is_conflict() => {}
+            Err(error) if error.is_conflict() && attempts.are_left() => {}
             Err(error) => return Err(error),
             Ok(None) => {
                 call.app.keyring.forget(id);

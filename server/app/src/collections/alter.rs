@@ -40,6 +40,7 @@ pub enum Manner {
 /// # Errors
 /// The policies, no such collection, everything that is wrong with the new definition, or values that would be lost.
 pub async fn alter(call: &Call, name: &str, alteration: Alteration, manner: Manner) -> Result<Collection, Error> {
+    let (call, _alone) = &call.exclusive().await;
     call.authorize(Action::Update, OBJECT)?;
     let before = call.collection(name)?;
     let after = altered(&before, alteration)?;

@@ -10,6 +10,7 @@ use crate::{Error, api::document, call::Call, world};
 /// # Errors
 /// The policies, everything that is wrong with the definition, or a name that is taken.
 pub async fn create(call: &Call, definition: Definition) -> Result<Collection, Error> {
+    let (call, _alone) = &call.exclusive().await;
     call.authorize(Action::Create, OBJECT)?;
     let collection = Collection::new(definition).map_err(|violations| Error::Unacceptable { kind: "collection", violations })?;
     if call.world.catalog.contains_key(collection.name()) {

@@ -10,6 +10,7 @@ use crate::{Error, call::Call, world};
 /// # Errors
 /// The policies, no such collection, one that others point to, or records that would be lost.
 pub async fn drop(call: &Call, name: &str, force: bool) -> Result<Collection, Error> {
+    let (call, _alone) = &call.exclusive().await;
     call.authorize(Action::Delete, OBJECT)?;
     let collection = call.collection(name)?;
     if name == USERS {

@@ -11,15 +11,19 @@ use crate::{Error, call::Call};
 /// In the order of the story: the body, the policies, a rule, validation, the policies again, a unique value, too many conflicts.
 pub async fn create(call: &Call, collection: &str, body: &[u8]) -> Result<Shown, Error> {
     let draft = Draft::parse(body).map_err(Error::Body)?;
-    let collection = call.collection(collection)?;
-    let plan = call.plan(Action::Create, &collection)?;
-    let draft = passwords::sealed(&collection, draft).await?;
+    let defined = call.collection(collection)?;
+    call.plan(Action::Create, &defined)?;
+    let draft = passwords::sealed(&defined, draft).await?;
 
-    let writer = (collection.clone(), plan, draft);
+    let name = collection.to_owned();
     let record = committed(call, move |call, transaction| {
-        let (collection, plan, draft) = writer.clone();
-        async move { steps::create(&call, &transaction, &collection, steps::Authority::Plan(plan), draft).await }
+        let (name, draft) = (name.clone(), draft.clone());
+        async move {
+            let collection = call.collection(&name)?;
+            let plan = call.plan(Action::Create, &collection)?;
+            steps::create(&call, &transaction, &collection, steps::Authority::Plan(plan), draft).await
+        }
     })
     .await?;
-    Ok(Shown::after_write(call, &collection, record))
+    Ok(Shown::after_write(call, &defined, record))
 }

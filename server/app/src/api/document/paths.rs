@@ -9,8 +9,8 @@ use super::{
     shared::{self, BEARER},
 };
 
-/// What a body can be refused for, beside what every request can be.
-const BODY_ERRORS: [&str; 4] = ["409", "413", "415", "422"];
+/// What writing a body can end with, beside what every request can: a plugin that breaks is a 500.
+const BODY_ERRORS: [&str; 5] = ["409", "413", "415", "422", "500"];
 
 /// The paths of a collection by name.
 pub(super) fn of(collection: &Collection, tag: &str) -> Object {
@@ -70,8 +70,9 @@ impl Describe<'_> {
     fn get(&self) -> Value {
         let description = "A record that the caller may not read is not found.";
         let mut operation = self.operation("get", &format!("Read a record of {}", self.collection.name()), description);
-        operation["parameters"] = json!([shared::parameter("RecordId")]);
+        operation["parameters"] = json!([shared::parameter("RecordId"), self.fields(), shared::parameter("IfNoneMatch")]);
         operation["responses"] = responses("200", self.record("The record."), &["404"]);
+        operation["responses"]["304"] = json!({"description": "The record is still the one that `If-None-Match` names."});
         operation
     }
 
@@ -89,7 +90,8 @@ impl Describe<'_> {
         let mut operation = self.operation("replace", &format!("Replace a record of {}", self.collection.name()), description);
         operation["parameters"] = json!([shared::parameter("RecordId"), shared::parameter("IfMatch")]);
         operation["requestBody"] = body(&self.schemas.replace);
-        operation["responses"] = responses("200", self.record("The new version of the record."), &[&["404", "412"], &BODY_ERRORS[..]].concat());
+        operation["responses"] =
+            responses("200", self.record("The new version of the record."), &[&["404", "412"], &BODY_ERRORS[..]].concat());
         operation
     }
 
@@ -97,8 +99,7 @@ impl Describe<'_> {
         let description = "Records that point here are deleted, changed or in the way, as their relations say.";
         let mut operation = self.operation("delete", &format!("Delete a record of {}", self.collection.name()), description);
         operation["parameters"] = json!([shared::parameter("RecordId"), shared::parameter("IfMatch")]);
-        let deleted = answer("The record as it was.", schema_ref(&self.schemas.record));
-        operation["responses"] = responses("200", deleted, &["404", "409", "412", "422"]);
+        operation["responses"] = responses("200", self.record("The record as it was."), &["404", "409", "412", "422", "500"]);
         operation
     }
 
@@ -140,10 +141,7 @@ impl Describe<'_> {
     }
 
     fn fields(&self) -> Value {
-        let description = format!(
-            "Only these fields (and always `id`), separated by commas. Fields: {}.",
-            self.named(|_, _| true)
-        );
+        let description = format!("Only these fields (and always `id`), separated by commas. Fields: {}.", self.named(|_, _| true));
         query("fields", &description)
     }
 

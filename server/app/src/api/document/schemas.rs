@@ -44,9 +44,9 @@ pub(super) fn of(collection: &Collection) -> Object {
         (names.create, described(draft(collection, Place::Create), format!("A new record of `{name}`."))),
         (names.update, described(draft(collection, Place::Update), format!("A change of a record of `{name}`."))),
     ]);
-    schemas.entry(names.replace).or_insert_with(|| {
-        described(draft(collection, Place::Replace), format!("What replaces a record of `{name}`."))
-    });
+    schemas
+        .entry(names.replace)
+        .or_insert_with(|| described(draft(collection, Place::Replace), format!("What replaces a record of `{name}`.")));
     schemas
 }
 

@@ -13,12 +13,11 @@ pub(super) const BEARER: &str = "bearerAuth";
 pub(super) const ID_PATTERN: &str = "^[0-7][0-9A-HJKMNP-TV-Z]{25}$";
 
 /// The error answers that have a response of their own: status, name, description.
-const ERRORS: [(&str, &str, &str); 12] = [
+const ERRORS: [(&str, &str, &str); 11] = [
     ("400", "BadRequest", "The body or a query parameter cannot be read."),
     ("401", "Unauthorized", "Nobody is signed in, or the token is wrong, expired or revoked."),
     ("403", "Forbidden", "The policies do not allow it, or not with these fields."),
     ("404", "NotFound", "It is not there, or the caller may not see it."),
-    ("405", "MethodNotAllowed", "The path does not take this method; `Allow` names those that it takes."),
     ("409", "Conflict", "A name or a unique value is taken, other records point here, or too many writers want the same records."),
     ("412", "PreconditionFailed", "`If-Match` does not hold: the record has changed since it was read."),
     ("413", "BodyTooLarge", "The body is larger than allowed."),
@@ -86,34 +85,31 @@ pub(super) fn schemas() -> Object {
 }
 
 pub(super) fn responses() -> Object {
-    let response = |(_, name, description): &(&str, &str, &str)| {
-        ((*name).to_owned(), json!({"description": description, "content": problem()}))
-    };
+    let response =
+        |(_, name, description): &(&str, &str, &str)| ((*name).to_owned(), json!({"description": description, "content": problem()}));
     ERRORS.iter().chain([&ANY_ERROR]).map(response).collect()
 }
 
-/// The parameters that mean the same in every collection. None has a default that a client would send along: an `offset` of 0 beside a
-/// `cursor` is refused.
+/// The parameters that mean the same in every collection. `offset` has no default, because clients send defaults along, and an `offset`
+/// of 0 beside a `cursor` is refused.
 pub(super) fn parameters() -> Object {
-    let query = |name: &str, description: &str, schema: Value| {
-        json!({"name": name, "in": "query", "required": false, "description": description, "schema": schema})
-    };
+    let query = |name: &str, description: &str, schema: Value| json!({"name": name, "in": "query", "required": false, "description": description, "schema": schema});
     let limit = json!({"type": "integer", "format": "int32", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT_DEFAULT});
     let offset = json!({"type": "integer", "format": "int32", "minimum": 0, "maximum": OFFSET_MAX});
     let cursor = "Where the page begins: the `X-Next-Cursor` of the page before, with the same `sort` and `filter`. Excludes `offset`.";
     let skipped = "How many records to skip. Excludes `cursor`, which goes further and costs less.";
     let count = "`exact` counts all records that match, for `X-Total-Count` and `Content-Range`; nothing is counted otherwise.";
     let if_match = "Write only if the record still has this entity tag (the `ETag` of an earlier answer); otherwise 412.";
+    let if_none_match = "Answer 304 without a body if the record still has this entity tag.";
     let id = json!({"type": "string", "pattern": ID_PATTERN});
+    let header = |name: &str, description: &str| json!({"name": name, "in": "header", "required": false, "description": description, "schema": {"type": "string"}});
     Object::from_iter([
         ("Limit".to_owned(), query("limit", "The most records of the page.", limit)),
         ("Offset".to_owned(), query("offset", skipped, offset)),
         ("Cursor".to_owned(), query("cursor", cursor, json!({"type": "string"}))),
         ("Count".to_owned(), query("count", count, json!({"type": "string", "enum": ["none", "exact"]}))),
-        (
-            "IfMatch".to_owned(),
-            json!({"name": "If-Match", "in": "header", "required": false, "description": if_match, "schema": {"type": "string"}}),
-        ),
+        ("IfMatch".to_owned(), header("If-Match", if_match)),
+        ("IfNoneMatch".to_owned(), header("If-None-Match", if_none_match)),
         (
             "RecordId".to_owned(),
             json!({"name": "id", "in": "path", "required": true, "description": "The id of the record.", "schema": id}),
@@ -122,9 +118,7 @@ pub(super) fn parameters() -> Object {
 }
 
 pub(super) fn headers() -> Object {
-    let header = |name: &str, description: &str, schema: Value| {
-        (name.to_owned(), json!({"description": description, "schema": schema}))
-    };
+    let header = |name: &str, description: &str, schema: Value| (name.to_owned(), json!({"description": description, "schema": schema}));
     let text = || json!({"type": "string"});
     Object::from_iter([
         header("ETag", "The entity tag of this version of the record, for `If-Match`.", text()),

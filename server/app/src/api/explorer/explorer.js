@@ -14,6 +14,7 @@ const explorer = SwaggerUIBundle({
   persistAuthorization: true,
   tryItOutEnabled: true,
   responseInterceptor: follow,
+  plugins: [() => ({ wrapComponents: { Markdown: withoutHtml } })],
 });
 
 /** A login or a refresh that succeeds signs the explorer in, a logout signs it out. */
@@ -30,4 +31,10 @@ function follow(response) {
     explorer.authActions.logoutWithPersistOption([SCHEME]);
   }
   return response;
+}
+
+/** Descriptions are Markdown; HTML in them is shown and not used. In code, Markdown takes `<` as it is. */
+function withoutHtml(Markdown, { React }) {
+  const plain = (source) => source.replace(/(`+)[^]*?\1|</g, (found) => (found === "<" ? "&lt;" : found));
+  return (props) => React.createElement(Markdown, { ...props, source: props.source && plain(props.source) });
 }
