@@ -20,6 +20,9 @@ pub const USERS: &str = "users";
 /// The most fields of a collection.
 pub const FIELDS_MAX: usize = 200;
 
+/// The most digits after the point that a decimal field may ask for.
+const SCALE_MAX: u32 = 20;
+
 /// Names that fields cannot have: system fields, and the roots of conditions.
 const RESERVED_FIELDS: [&str; 12] =
     ["id", "created", "updated", "record", "before", "caller", "now", "true", "false", "null", "has", "in"];
@@ -235,6 +238,7 @@ fn check_attributes(field: &Field, pointer: &Pointer, violations: &mut Violation
     };
     only(field.min.is_some(), "min", &[T::Text, T::Integer, T::Number, T::Decimal, T::Select, T::Relation, T::Password]);
     only(field.max.is_some(), "max", &[T::Text, T::Integer, T::Number, T::Decimal, T::Select, T::Relation, T::Password]);
+    only(field.scale.is_some(), "scale", &[T::Decimal]);
     only(field.pattern.is_some(), "pattern", &[T::Text]);
     only(!field.values.is_empty(), "values", &[T::Select]);
     only(field.many, "many", &[T::Select, T::Relation]);
@@ -243,6 +247,9 @@ fn check_attributes(field: &Field, pointer: &Pointer, violations: &mut Violation
     only(!field.schema.is_null(), "schema", &[T::Json]);
     let scalar = [T::Text, T::Email, T::Url, T::Integer, T::Number, T::Decimal, T::Bool, T::Datetime, T::Date, T::Select, T::Relation];
     only(field.unique, "unique", &scalar);
+    if field.scale.is_some_and(|scale| scale > SCALE_MAX) {
+        violations.add(pointer.join("scale"), "field.attribute", format!("a decimal has at most {SCALE_MAX} digits after the point"));
+    }
     if field.unique && field.many {
         violations.add(pointer.join("unique"), "field.attribute", "a field with many values cannot be unique");
     }

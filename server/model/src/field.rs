@@ -121,6 +121,9 @@ pub struct Field {
     /// The largest value, or the greatest number of characters or list entries.
     #[serde(default, with = "bound", skip_serializing_if = "Option::is_none")]
     pub max: Option<Decimal>,
+    /// The digits after the point that a `decimal` always shows (`"4.50"`); values with more are refused. Without it zeros at the end go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale: Option<u32>,
     /// A regular expression that a `text` must match.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pattern: Option<String>,
@@ -189,6 +192,7 @@ impl Field {
             default: Value::Null,
             min: None,
             max: None,
+            scale: None,
             pattern: None,
             values: Vec::new(),
             collection: None,
@@ -196,6 +200,16 @@ impl Field {
             schema: Value::Null,
             description: String::new(),
         }
+    }
+
+    /// A decimal as this field shows it.
+    #[must_use]
+    pub fn scaled(&self, decimal: Decimal) -> Decimal {
+        let mut scaled = decimal.normalize();
+        if let Some(scale) = self.scale {
+            scaled.rescale(scale.max(scaled.scale()));
+        }
+        scaled
     }
 
     /// True if nobody may see the value: hidden fields and passwords.

@@ -302,7 +302,11 @@ fn convert_decimal(field: &Field, value: &Value) -> Result<Value, Refused> {
     };
     let decimal = parsed.ok_or_else(|| format_error("a decimal number of at most 28 digits"))?;
     check_range(field, Some(decimal))?;
-    Ok(Value::Decimal(decimal))
+    let decimal = field.scaled(decimal);
+    match field.scale {
+        Some(scale) if decimal.scale() > scale => Err(Some(("field.scale", format!("more than {scale} digits after the point")))),
+        _ => Ok(Value::Decimal(decimal)),
+    }
 }
 
 fn text(value: Value) -> Result<String, Refused> {
@@ -385,6 +389,7 @@ mod tests {
                 {"name":"count","type":"integer","min":0,"default":1},
                 {"name":"ratio","type":"number","max":1},
                 {"name":"price","type":"decimal","min":0},
+                {"name":"cost","type":"decimal","scale":2},
                 {"name":"on","type":"bool"},
                 {"name":"at","type":"datetime"},
                 {"name":"day","type":"date"},
@@ -420,8 +425,10 @@ mod tests {
     #[test]
     fn values_are_converted() {
         check(r#"{"title":"abc"}"#, Ok(r#""count":1"#));
-        check(r#"{"title":"abc","price":"4.50"}"#, Ok(r#""price":"4.50""#));
+        check(r#"{"title":"abc","price":"4.50"}"#, Ok(r#""price":"4.5""#));
+        check(r#"{"title":"abc","cost":"4.5"}"#, Ok(r#""cost":"4.50""#));
         check(r#"{"title":"abc","price":4.5}"#, Ok(r#""price":"4.5""#));
+        check(r#"{"title":"abc","cost":"4.505"}"#, Err(&["/cost field.scale"]));
         check(r#"{"title":"abc","count":3.0}"#, Ok(r#""count":3"#));
         check(r#"{"title":"abc","ratio":-0.0}"#, Ok(r#""ratio":0.0"#));
         check(r#"{"title":"abc","at":"2026-11-22T01:00:00+01:00"}"#, Ok(r#""at":"2026-11-22T00:00:00.000000Z""#));

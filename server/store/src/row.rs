@@ -1,7 +1,7 @@
 //! Rows and records. A row of a collection has the columns `_key` (repeats the id, so that indexes can hold it), `_tenant`, `_version`,
 //! `created`, `updated` and one column for each field that is not null.
 
-use model::{Collection, FieldType, Record, Value, value::Object};
+use model::{Collection, Field, FieldType, Record, Value, value::Object};
 use rust_decimal::Decimal;
 use surrealdb::types::{Number, Object as StoredObject, RecordId, SurrealValue, Value as Stored};
 
@@ -42,16 +42,17 @@ pub(crate) fn to_record(collection: &Collection, row: Stored) -> Result<Record, 
     let mut values = Object::with_capacity(collection.fields().len());
     for field in collection.fields() {
         let value = row.take(&field.name).and_then(from_stored).unwrap_or_default();
-        let value = if field.kind == FieldType::Decimal { as_decimal(value) } else { value };
+        let value = if field.kind == FieldType::Decimal { as_decimal(field, value) } else { value };
         values.insert(field.name.clone(), value);
     }
     Ok(Record { id, tenant, version: version.unsigned_abs(), created, updated, values })
 }
 
-/// A whole number in a decimal column (written before the field changed its type) is a decimal all the same.
-fn as_decimal(value: Value) -> Value {
+/// The database drops zeros at the end. A whole number in a decimal column (written before the field changed its type) is a decimal too.
+fn as_decimal(field: &Field, value: Value) -> Value {
     match value {
-        Value::Integer(integer) => Value::Decimal(Decimal::from(integer)),
+        Value::Integer(integer) => Value::Decimal(field.scaled(Decimal::from(integer))),
+        Value::Decimal(decimal) => Value::Decimal(field.scaled(decimal)),
         other => other,
     }
 }

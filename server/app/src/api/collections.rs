@@ -78,6 +78,8 @@ struct Field {
     min: Option<f64>,
     /// The largest value, or the greatest number of characters or list entries.
     max: Option<f64>,
+    /// The digits after the point that a `decimal` always shows.
+    scale: Option<u32>,
     /// A regular expression that a `text` must match.
     pattern: Option<String>,
     /// The choices of a `select`.

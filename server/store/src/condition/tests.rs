@@ -138,7 +138,7 @@ impl Round {
 
     /// A condition as it would be saved if it fits the collection, and as it was parsed if not.
     fn condition(&mut self) -> Condition {
-        let text = self.random.expression(3);
+        let text = self.random.condition();
         let condition = Condition::parse(&text, Scope::Policy).unwrap_or_else(|error| panic!("{text}: {error}"));
         condition.check(&self.collection).unwrap_or(condition)
     }
@@ -222,6 +222,22 @@ async fn both_rails_agree_with_the_evaluator() {
     assert!(failures.is_empty(), "{}", failures[..failures.len().min(5)].join("\n\n"));
 }
 
+/// SurrealDB compares 5 and 5.00 as equal, but its indexes do not.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_finds_numbers_however_they_are_written() {
+    let round = Round::new(7).await;
+    round.select("DELETE pinned RETURN BEFORE", &Binds::new()).await;
+    let numbers = ["5", "5.0", "5.00"].map(|text| Value::Decimal(text.parse().expect("a decimal")));
+    for (index, number) in numbers.iter().enumerate() {
+        let binds = vec![("key".to_owned(), Stored::String(format!("d{index}"))), ("number".to_owned(), to_stored(number))];
+        round.answer("CREATE pinned SET _tenant = 'main', _key = $key, m = $number RETURN NONE", &binds).await;
+    }
+    for number in &numbers {
+        let query = "SELECT VALUE _key FROM pinned WHERE _tenant = 'main' AND m = $number ORDER BY _key";
+        assert_eq!(round.select(query, &vec![("number".to_owned(), to_stored(number))]).await.len(), numbers.len());
+    }
+}
+
 fn when(text: &str, expected: &str) {
     let condition = Condition::parse(text, Scope::Policy).expect(text).check(&collection()).expect(text);
     let caller = Caller::new(model::Principal::User("u1".into()), "main", Object::new());
@@ -261,7 +277,7 @@ fn what_needs_no_row_is_decided_before_the_query() {
     assert_eq!(translate(&[], &Caller::anonymous(), NOW, &collection(), &mut Binds::new()), Clause::Always);
 }
 
-/// The largest conditions that can be parsed, in more policies than anybody has: the database must still parse the query.
+/// The largest conditions that can be parsed, in dozens of policies at once: the database must still parse the query.
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_parses_can_be_asked() {
     let path = format!("record.o{}", ".abc".repeat(15));
@@ -272,16 +288,14 @@ async fn whatever_parses_can_be_asked() {
     let wide = format!("record.flag{}", " || record.n > 1".repeat(199));
     let guard = |text: &str| {
         let condition = Arc::new(Condition::parse(text, Scope::Policy).unwrap_or_else(|error| panic!("{text}: {error}")));
-        Guard { any_of: vec![condition.clone(); 300], none_of: vec![condition; 300] }
+        Guard { any_of: vec![condition.clone(); 40], none_of: vec![condition; 40] }
     };
     let round = Round::new(7).await;
     for guard in [guard(&deep), guard(&format!("!({deep})")), guard(&wide), guard(&format!("record.a in record.tags && ({path} != 1)"))] {
         let mut binds = Binds::new();
         let clause = translate(&[&guard, &guard], &Caller::anonymous(), NOW, &round.collection, &mut binds);
         let Clause::When(text) = clause else { panic!("{clause:?}") };
-        for (table, pinned) in TABLES {
-            round.select(&format!("SELECT VALUE _key FROM {table} WHERE {pinned}{text} ORDER BY _key"), &binds).await;
-        }
+        round.select(&format!("SELECT VALUE _key FROM pinned WHERE _tenant = 'main' AND {text} ORDER BY _key"), &binds).await;
     }
 }
 

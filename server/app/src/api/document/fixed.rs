@@ -46,7 +46,9 @@ pub(super) fn read(text: &str) -> Result<Parts, Error> {
     let types = schemas.clone();
     schemas.values_mut().for_each(|schema| normalise_schema(schema, &types));
     paths.insert("/livez".to_owned(), health("live", "See whether the process runs."));
-    paths.insert("/readyz".to_owned(), health("ready", "See whether requests are served: the database answers."));
+    let mut ready = health("ready", "See whether requests are served: the database answers.");
+    ready["get"]["responses"]["503"] = json!({"description": ""});
+    paths.insert("/readyz".to_owned(), ready);
     normalise_paths(&mut paths, &types)?;
     let mut info = root.remove("info").unwrap_or_else(|| json!({"title": "Ironrule", "version": "0"}));
     remove_blank(&mut info, "description");
@@ -81,8 +83,7 @@ pub(super) fn type_accounts(parts: &mut Parts) {
 fn health(verb: &str, summary: &str) -> Value {
     let schema = json!({"type": "object", "required": ["status"], "properties": {"status": {"type": "string"}}});
     let answer = json!({"description": "Yes.", "content": {"application/json": {"schema": schema}}});
-    let responses = json!({"200": answer, "503": {"description": ""}});
-    json!({"get": {"operationId": format!("system_{verb}"), "summary": summary, "responses": responses}})
+    json!({"get": {"operationId": format!("system_{verb}"), "summary": summary, "responses": {"200": answer}}})
 }
 
 fn normalise_paths(paths: &mut Object, types: &Object) -> Result<(), Error> {
@@ -143,7 +144,7 @@ fn normalise_operation(operation: &mut Object, path: &str, types: &Object) {
     }
     // A public operation with a body takes credentials, which can be wrong.
     let expected = [("400", has_input || has_body), ("401", !public || has_body), ("403", !public), ("404", path.contains('{'))];
-    let of_body = ["413", "415", "422"].map(|status| (status, has_body));
+    let of_body = ["409", "413", "415", "422"].map(|status| (status, has_body));
     for (status, _) in expected.into_iter().chain(of_body).chain([("default", true)]).filter(|(_, expected)| *expected) {
         if !responses.contains_key(status) {
             responses.extend(shared::error(status).map(|error| (status.to_owned(), error)));

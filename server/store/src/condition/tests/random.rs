@@ -27,10 +27,38 @@ const TIMES: [&str; 4] =
     ["2026-11-22T10:00:00.000000Z", "2026-11-22T10:00:00.000001Z", "0001-01-01T00:00:00.000000Z", "2026-11-22T10:00:01.500000Z"];
 const INTEGERS: [i64; 13] =
     [100, 1000, -1, 0, 1, 5, 10, 3_000_000_000, i64::MAX, i64::MIN, 9_007_199_254_740_993, 9_007_199_254_740_992, i64::MAX - 1];
-const NUMBERS: [f64; 17] =
-    [100.0, 3e9, 10.0, -1.0, 0.5, 5.0, -0.0, 0.0, 1.0, 0.1, 1e20, -3.25, 9.223_372_036_854_776e18, 9_007_199_254_740_992.0, 1e-300, -1e300, 0.111_11];
-const DECIMALS: [&str; 11] =
-    ["100.0", "1000", "0.5", "5", "5.00", "0.1", "0", "0.1000000000000000055511151231", "79228162514264337593543950335", "-3.25", "0.11111"];
+const NUMBERS: [f64; 17] = [
+    100.0,
+    3e9,
+    10.0,
+    -1.0,
+    0.5,
+    5.0,
+    -0.0,
+    0.0,
+    1.0,
+    0.1,
+    1e20,
+    -3.25,
+    9.223_372_036_854_776e18,
+    9_007_199_254_740_992.0,
+    1e-300,
+    -1e300,
+    0.111_11,
+];
+const DECIMALS: [&str; 11] = [
+    "100.0",
+    "1000",
+    "0.5",
+    "5",
+    "5.00",
+    "0.1",
+    "0",
+    "0.1000000000000000055511151231",
+    "79228162514264337593543950335",
+    "-3.25",
+    "0.11111",
+];
 const PATHS: [&str; 22] = [
     "a",
     "type",
@@ -57,11 +85,15 @@ const PATHS: [&str; 22] = [
 ];
 
 /// A xorshift generator.
-pub(super) struct Random(u64);
+pub(super) struct Random {
+    state: u64,
+    /// Every leaf of the expression at hand passes the check against the collection.
+    sensible: bool,
+}
 
 impl Random {
     pub(super) fn new(seed: u64) -> Self {
-        let mut random = Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+        let mut random = Self { state: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1, sensible: false };
         for _ in 0..10 {
             random.below(2);
         }
@@ -69,10 +101,10 @@ impl Random {
     }
 
     pub(super) fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % bound as u64) as usize
+        self.state ^= self.state << 13;
+        self.state ^= self.state >> 7;
+        self.state ^= self.state << 17;
+        (self.state % bound as u64) as usize
     }
 
     fn pick<T: Clone>(&mut self, choices: &[T]) -> T {
@@ -170,7 +202,13 @@ impl Random {
         Caller::new(principal, "main", attributes)
     }
 
-    pub(super) fn expression(&mut self, depth: usize) -> String {
+    /// A condition over anything, or (every other time) one that its collection accepts.
+    pub(super) fn condition(&mut self) -> String {
+        self.sensible = self.below(2) == 0;
+        self.expression(3)
+    }
+
+    fn expression(&mut self, depth: usize) -> String {
         if depth == 0 {
             return self.leaf();
         }
@@ -188,6 +226,27 @@ impl Random {
     }
 
     fn leaf(&mut self) -> String {
+        if self.sensible { self.sensible_leaf() } else { self.any_leaf() }
+    }
+
+    fn sensible_leaf(&mut self) -> String {
+        let (equality, operator) = (self.pick(&["==", "!="]), self.operator());
+        match self.below(12) {
+            0 | 1 => format!("record.m {operator} '{}'", self.pick(&DECIMALS)),
+            2 => format!("record.m in ['{}', {}, 0.5]", self.pick(&DECIMALS), self.pick(&INTEGERS)),
+            3 => format!("record.f {operator} {:?}", self.pick(&NUMBERS)),
+            4 => format!("record.{} {operator} {}", self.pick(&["n", "f", "m"]), self.pick(&INTEGERS)),
+            5 => format!("record.{} {operator} {}", self.pick(&["a", "type", "owner", "id"]), quoted(self.pick(&TEXTS))),
+            6 => format!("record.{} {operator} '{}'", self.pick(&["due", "created"]), self.pick(&TIMES)),
+            7 => format!("record.status in ['a', 'u1'] || record.flag {equality} true"),
+            8 => format!("{} in record.{}", self.pick(&["'u1'", "caller.id", "record.owner"]), self.pick(&["readers", "o.a"])),
+            9 => format!("record.{} {equality} caller.{}", self.pick(&["m", "f", "n", "a", "flag"]), self.pick(&["team", "limit", "id"])),
+            10 => format!("has(record.{}) && record.flag", self.pick(&["o.x", "n", "tags"])),
+            _ => format!("record.{}.startsWith('u') || record.o.x {operator} {}", self.pick(&["a", "type"]), self.literal()),
+        }
+    }
+
+    fn any_leaf(&mut self) -> String {
         match self.below(20) {
             0..=6 => self.comparison(),
             7 | 8 => format!("{} {} {}", self.path(), self.operator(), self.path()),
