@@ -1,3 +1,5 @@
+//! Why a component is not accepted. What goes wrong while a rule runs is in `run`.
+
 use thiserror::Error;
 
 /// Why a component is not accepted as a plugin.

@@ -33,6 +33,7 @@ impl Report {
         for row in &self.rows {
             line(row, row.samples.iter().map(|samples| processor(samples)));
         }
+        self.print_parts();
         println!("\n{}", self.spread());
         for row in &self.rows {
             for (system, samples) in self.systems.iter().zip(&row.samples) {
@@ -41,6 +42,26 @@ impl Report {
                     println!("**{failed} requests failed**: {system}, {}, {} clients: `{failure}`", row.operation.label(), row.clients);
                 }
             }
+        }
+    }
+
+    /// Where the time of one request goes when nobody else is there: what raw SurrealDB needs for the same rows, what Ironrule adds to it, and
+    /// the rest of the time on the clock, which is waiting for the disk and for a processor.
+    fn print_parts(&self) {
+        let place = |name: &str| self.systems.iter().position(|system| system == name);
+        let (Some(ironrule), Some(raw)) = (place("Ironrule"), place("raw SurrealDB")) else { return };
+        println!("\n## Where the time of one Ironrule request goes, in us (1 client)\n");
+        println!(
+            "| operation | p50 | processor: the database alone | processor: Ironrule on top | neither (disk, waiting, load generator) |"
+        );
+        println!("|---|--:|--:|--:|--:|");
+        for row in self.rows.iter().filter(|row| row.clients == 1) {
+            let of = |samples: &[Sample], figure: fn(&Sample) -> f64| median(samples.iter().map(figure).collect());
+            let p50 = of(&row.samples[ironrule], |sample| sample.p50 * 1000.0);
+            let whole = of(&row.samples[ironrule], |sample| sample.server_cpu);
+            let database = of(&row.samples[raw], |sample| sample.server_cpu).min(whole);
+            let (label, above, rest) = (row.operation.label(), whole - database, (p50 - whole).max(0.0));
+            println!("| {label} | {p50:.0} | {database:.0} | {above:.0} | {rest:.0} |");
         }
     }
 

@@ -54,7 +54,7 @@ enum AdminCommand {
     Create {
         #[arg(long)]
         email: String,
-        #[arg(long, env = "IRONRULE_ADMIN_PASSWORD", hide_env_values = true)]
+        #[arg(long, env = "IRONRULE_ADMIN_PASSWORD", hide_env_values = true, allow_hyphen_values = true)]
         password: String,
         /// The address of a running server.
         #[arg(long, conflicts_with_all = ["data_dir", "database"])]
@@ -104,6 +104,8 @@ async fn serve(config: Config, demo: Option<&str>) -> Result<(), Error> {
     }
     plugins::install_folder(&app).await?;
 
+    // Before anything is printed: whoever reads it may ask the server to stop at once.
+    let stop = stopped()?;
     let listener = tokio::net::TcpListener::bind(app.config.listen)
         .await
         .map_err(|error| Error::Configuration(format!("cannot listen on {}: {error}", app.config.listen)))?;
@@ -116,7 +118,7 @@ async fn serve(config: Config, demo: Option<&str>) -> Result<(), Error> {
         async move { app.follow().await }
     });
     let endpoint = api::endpoint(&app, setup, address);
-    server::serve(listener, endpoint, &app.config, stopped()).await?;
+    server::serve(listener, endpoint, &app.config, stop).await?;
     follow.abort();
     eprintln!("stopped");
     Ok(())
@@ -140,15 +142,17 @@ async fn greet(app: &Arc<App>, address: SocketAddr, demo: Option<&str>, code: Op
     Ok(())
 }
 
-/// Ready when the operator asks the server to stop.
-async fn stopped() {
+/// A future that is ready when the operator asks the server to stop. From now on the signals do not kill the process.
+fn stopped() -> Result<impl Future<Output = ()>, Error> {
     use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
-    }
-    tracing::info!("stopping");
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        tracing::info!("stopping");
+    })
 }
 
 fn log_to_stderr(config: &Config) -> Result<(), Error> {

@@ -1,6 +1,6 @@
 //! The stories of policies at run time. Files and the built-in ones are shown too, but only those of the database can be changed here.
 
-use model::Action;
+use model::{Action, Pointer, Violation};
 use policies::{Policy, PolicyDraft, Snapshot, Source};
 use store::policies::PolicyRow;
 
@@ -47,6 +47,10 @@ pub async fn create(call: &Call, draft: PolicyDraft) -> Result<Policy, Error> {
 pub async fn delete(call: &Call, id: &str) -> Result<Policy, Error> {
     let (call, _alone) = &call.exclusive().await;
     call.authorize(Action::Delete, OBJECT)?;
+    if id.is_empty() {
+        let violation = Violation::new(Pointer::field("id"), "query.value", "say which policy: `?id=ID`");
+        return Err(Error::Query(violation.into()));
+    }
     let unknown = || Error::NotFound { kind: "policy", name: id.to_owned() };
     let stored = |policy: &&std::sync::Arc<Policy>| policy.id == id && matches!(policy.source, Source::Database { .. });
     let policy = call.world.policies.policies().iter().find(stored).map(|policy| policy.as_ref().clone()).ok_or_else(unknown)?;

@@ -121,7 +121,7 @@ pub struct Field {
     /// The largest value, or the greatest number of characters or list entries.
     #[serde(default, with = "bound", skip_serializing_if = "Option::is_none")]
     pub max: Option<Decimal>,
-    /// The digits after the point that a `decimal` always shows (`"4.50"`); values with more are refused. Without it zeros at the end go.
+    /// The digits after the point that a `decimal` always shows (`"4.50"`); values with more are refused. Without it they stay as written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scale: Option<u32>,
     /// A regular expression that a `text` must match.
@@ -205,10 +205,9 @@ impl Field {
     /// A decimal as this field shows it.
     #[must_use]
     pub fn scaled(&self, decimal: Decimal) -> Decimal {
+        let Some(scale) = self.scale else { return decimal };
         let mut scaled = decimal.normalize();
-        if let Some(scale) = self.scale {
-            scaled.rescale(scale.max(scaled.scale()));
-        }
+        scaled.rescale(scale.max(scaled.scale()));
         scaled
     }
 

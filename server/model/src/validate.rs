@@ -425,7 +425,7 @@ mod tests {
     #[test]
     fn values_are_converted() {
         check(r#"{"title":"abc"}"#, Ok(r#""count":1"#));
-        check(r#"{"title":"abc","price":"4.50"}"#, Ok(r#""price":"4.5""#));
+        check(r#"{"title":"abc","price":"4.50"}"#, Ok(r#""price":"4.50""#));
         check(r#"{"title":"abc","cost":"4.5"}"#, Ok(r#""cost":"4.50""#));
         check(r#"{"title":"abc","price":4.5}"#, Ok(r#""price":"4.5""#));
         check(r#"{"title":"abc","cost":"4.505"}"#, Err(&["/cost field.scale"]));

@@ -1,5 +1,6 @@
 //! Rows and records. A row of a collection has the columns `_key` (repeats the id, so that indexes can hold it), `_tenant`, `_version`,
-//! `created`, `updated` and one column for each field that is not null.
+//! `created`, `updated` and one column for each field that is not null. The
+//! database drops zeros at the end of decimals, so `_scales` keeps how many digits those had that lost some.
 
 use model::{Collection, Field, FieldType, Record, Value, value::Object};
 use rust_decimal::Decimal;
@@ -23,8 +24,17 @@ pub(crate) fn from_record(record: &Record) -> StoredObject {
     row.insert("_version", i64::try_from(record.version).unwrap_or(i64::MAX));
     row.insert("created", record.created.clone());
     row.insert("updated", record.updated.clone());
+    let mut scales = StoredObject::new();
     for (name, value) in record.values.iter().filter(|(_, value)| !value.is_null()) {
+        if let Value::Decimal(decimal) = value
+            && decimal.scale() != decimal.normalize().scale()
+        {
+            scales.insert(name.clone(), i64::from(decimal.scale()));
+        }
         row.insert(name.clone(), to_stored(value));
+    }
+    if !scales.is_empty() {
+        row.insert("_scales", Stored::Object(scales));
     }
     row
 }
@@ -39,22 +49,30 @@ pub(crate) fn to_record(collection: &Collection, row: Stored) -> Result<Record, 
     let tenant = row.text("_tenant")?;
     let version = row.integer("_version")?;
     let (created, updated) = (row.text("created")?, row.text("updated")?);
+    let mut scales = row.take("_scales").map(Row::new).transpose()?;
     let mut values = Object::with_capacity(collection.fields().len());
     for field in collection.fields() {
         let value = row.take(&field.name).and_then(from_stored).unwrap_or_default();
-        let value = if field.kind == FieldType::Decimal { as_decimal(field, value) } else { value };
+        let value = match field.kind {
+            FieldType::Decimal => as_decimal(field, value, scales.as_mut().and_then(|scales| scales.integer(&field.name).ok())),
+            _ => value,
+        };
         values.insert(field.name.clone(), value);
     }
     Ok(Record { id, tenant, version: version.unsigned_abs(), created, updated, values })
 }
 
-/// The database drops zeros at the end. A whole number in a decimal column (written before the field changed its type) is a decimal too.
-fn as_decimal(field: &Field, value: Value) -> Value {
-    match value {
-        Value::Integer(integer) => Value::Decimal(field.scaled(Decimal::from(integer))),
-        Value::Decimal(decimal) => Value::Decimal(field.scaled(decimal)),
-        other => other,
+/// A decimal with the digits it was written with. A whole number in a decimal column (written before the field changed its type) is one too.
+fn as_decimal(field: &Field, value: Value, scale: Option<i64>) -> Value {
+    let mut decimal = match value {
+        Value::Integer(integer) => Decimal::from(integer),
+        Value::Decimal(decimal) => decimal,
+        other => return other,
+    };
+    if let Some(scale) = scale.and_then(|scale| u32::try_from(scale).ok()) {
+        decimal.rescale(scale);
     }
+    Value::Decimal(field.scaled(decimal))
 }
 
 /// An object of the database, taken apart by name.

@@ -38,7 +38,7 @@ fn misbehave(event: &Event) -> Answer {
         "log-flood" => log_flood(),
         "giant-log" => giant_log(),
         "giant-output" => patch(json!({ "text": "x".repeat(600_000) })),
-        "gigantic-output" => patch(json!({ "text": "x".repeat(8_000_000) })),
+        "gigantic-output" => patch(json!({ "text": "x".repeat(3_000_000) })),
         // not an object; an invalid pointer; an unknown kind
         "garbage" => patch(json!("a patch must be an object")),
         "garbage-pointer" => Err(Rejection::invalid().violation("no-pointer", "x", "x")),

@@ -6,7 +6,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
 use futures_util::FutureExt;
 use poem::{
     Endpoint, Request, Response,
-    error::{MethodNotAllowedError, NotFoundError},
+    error::{MethodNotAllowedError, NotFoundError, ParsePathError},
     http::{HeaderName, HeaderValue, StatusCode, header},
 };
 
@@ -56,7 +56,7 @@ impl<E> Boundary<E> {
         if let Some(error) = error.downcast_ref::<Error>() {
             return problem::response(error, id);
         }
-        let translated = if error.is::<NotFoundError>() {
+        let translated = if error.is::<NotFoundError>() || error.is::<ParsePathError>() {
             Error::NoRoute
         } else if error.is::<MethodNotAllowedError>() {
             Error::MethodNotAllowed { allow: self.methods.allow(path) }

@@ -3,7 +3,7 @@
 use poem_openapi::{Enum, Object, OpenApi, param::Path, param::Query, types::Any};
 
 use super::payload::{Documented, Reply};
-use crate::{Error, call::Call, policies};
+use crate::{call::Call, policies};
 
 pub(super) struct PoliciesApi;
 
@@ -76,11 +76,7 @@ impl PoliciesApi {
         /// The id of the policy.
         id: Query<Option<String>>,
     ) -> poem::Result<Reply<Policy>> {
-        let id = id.0.filter(|id| !id.is_empty()).ok_or_else(|| {
-            let violation = model::Violation::new(model::Pointer::field("id"), "query.value", "say which policy: `?id=ID`");
-            Error::Query(violation.into())
-        })?;
-        Ok(Reply::new(&policies::delete(&call, &id).await?)?)
+        Ok(Reply::new(&policies::delete(&call, id.0.as_deref().unwrap_or_default()).await?)?)
     }
 
     /// Remove a policy of the database.

@@ -2,7 +2,6 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use poem::web::Data;
 use poem_openapi::{Object, OpenApi};
 use serde::Deserialize;
@@ -17,13 +16,13 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// Makes a code if there is no administrator yet.
+    /// Makes a code if there is no administrator yet: 128 random bits in hex, which no shell and no command line takes for something else.
     ///
     /// # Errors
     /// What the database reports.
     pub async fn open(app: &App) -> Result<Self, Error> {
         let links = store::policies::links(&app.store).await?;
-        let code = (!links.iter().any(|link| link.role == "role:admin")).then(|| URL_SAFE_NO_PAD.encode(random_bytes::<18>()));
+        let code = (!links.iter().any(|link| link.role == "role:admin")).then(|| blake3::Hash::from(random_bytes::<32>()).to_hex()[..32].to_owned());
         Ok(Self { code: Mutex::new(code.clone()), shown: code })
     }
 
