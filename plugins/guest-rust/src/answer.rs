@@ -50,6 +50,11 @@ impl Rejection {
         Self::new("forbidden", message)
     }
 
+    /// The transaction shall run again from its beginning; the server tries a bounded number of times.
+    pub fn retry(message: impl Into<String>) -> Self {
+        Self::new("retry", message)
+    }
+
     /// The rule could not decide; the server says so to its operator, not to the client.
     pub fn internal(message: impl Into<String>) -> Self {
         Self::new("internal", message)

@@ -111,7 +111,7 @@ async fn define(call: &Call, collections: Collections) -> Result<(), Error> {
         alter::alter(&call, &name, alteration, alter::Manner::Careful).await?;
     }
     for definition in collections.create {
-        match collections::create::create(&call, definition).await {
+        match collections::create::create(call, definition).await {
             Ok(_) | Err(Error::Taken { .. }) => {}
             Err(error) => return Err(error),
         }
@@ -127,7 +127,7 @@ async fn plant(call: &Call, seed: Seed) -> Result<(), Error> {
         Err(error) => return Err(error),
     };
     for role in seed.roles {
-        roles::assign(&call, &role, &format!("user:{}", record.id), "*").await?;
+        roles::assign(call, &role, &format!("user:{}", record.id), "*").await?;
     }
     Ok(())
 }
@@ -150,7 +150,9 @@ pub async fn demo_greeting(app: &Arc<App>, url: &str) -> Result<Vec<String>, Err
         format!("demo users     ann@shop.example, ben@shop.example (customers), sam@shop.example (staff), password {DEMO_PASSWORD}"),
         "place an order:".to_owned(),
         format!("  TOKEN=$(curl -s {url}/api/auth/login -H 'Content-Type: application/json' \\"),
-        format!("    -d '{{\"identity\":\"ann@shop.example\",\"password\":\"{DEMO_PASSWORD}\"}}' | sed 's/.*\"access_token\":\"\\([^\"]*\\)\".*/\\1/')"),
+        format!(
+            "    -d '{{\"identity\":\"ann@shop.example\",\"password\":\"{DEMO_PASSWORD}\"}}' | sed 's/.*\"access_token\":\"\\([^\"]*\\)\".*/\\1/')"
+        ),
         format!("  curl {url}/api/records/orders -H \"Authorization: Bearer $TOKEN\" -H 'Content-Type: application/json' \\"),
         format!("    -d '{{\"items\":[{{\"product\":\"{id}\",\"quantity\":1}}],\"total\":\"4.50\"}}'"),
     ])

@@ -7,10 +7,7 @@ use model::{Action, Caller, Collection, Principal, Record, condition::Context, t
 use policies::{Access, Plan};
 use tokio::sync::OwnedRwLockWriteGuard;
 
-use crate::{
-    App, Error,
-    world::World,
-};
+use crate::{App, Error, world::World};
 
 /// One request. Cheap to clone; everything in it stays the same until the answer.
 #[derive(Clone)]

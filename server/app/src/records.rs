@@ -79,7 +79,9 @@ where
                 }
             };
             match outcome {
-                Err(error) if error.is_conflict() && attempts.are_left() => tracing::debug!(request = %call.id, attempt = attempts.made(), "conflict"),
+                Err(error) if error.is_conflict() && attempts.are_left() => {
+                    tracing::debug!(request = %call.id, attempt = attempts.made(), "conflict")
+                }
                 Err(error) if error.is_conflict() => return Err(Error::Conflict),
                 outcome => return outcome,
             }

@@ -62,7 +62,10 @@ pub async fn remove(call: &Call, role: &str, member: &str, tenant: &str) -> Resu
 fn link(role: &str, member: &str, tenant: &str) -> Result<RoleLink, Error> {
     if !member.starts_with("role:") && member.parse::<Principal>().is_err() {
         let message = format!("`{member}` is not a principal: write `user:ID`, `service:ID` or `role:NAME`");
-        return Err(Error::Unacceptable { kind: "role", violations: Violation::new(Pointer::field("principal"), "role.member", message).into() });
+        return Err(Error::Unacceptable {
+            kind: "role",
+            violations: Violation::new(Pointer::field("principal"), "role.member", message).into(),
+        });
     }
     let role = if role.starts_with("role:") { role.to_owned() } else { format!("role:{role}") };
     let id = format!("{member} {role} {tenant}");

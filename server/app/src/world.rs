@@ -72,7 +72,15 @@ impl App {
         let runtime = plugins::Runtime::new(limits)?;
         define_users(&store).await?;
         let world = build(&config, &store, &runtime, &[]).await?;
-        Ok(Arc::new(Self { config, store, keyring, runtime, gate: Arc::default(), world: ArcSwap::from_pointee(world), rebuild: tokio::sync::Mutex::default() }))
+        Ok(Arc::new(Self {
+            config,
+            store,
+            keyring,
+            runtime,
+            gate: Arc::default(),
+            world: ArcSwap::from_pointee(world),
+            rebuild: tokio::sync::Mutex::default(),
+        }))
     }
 
     /// The picture of this moment.
@@ -128,7 +136,8 @@ async fn catalog(store: &Store) -> Result<Catalog, Error> {
     let mut catalog = Catalog::new();
     for definition in store::catalog::all(store).await? {
         let name = definition.name.clone();
-        let collection = Collection::new(definition).map_err(|error| Error::Internal(format!("the stored collection `{name}`: {error}")))?;
+        let collection =
+            Collection::new(definition).map_err(|error| Error::Internal(format!("the stored collection `{name}`: {error}")))?;
         catalog.insert(name, collection);
     }
     Ok(catalog)

@@ -24,8 +24,7 @@ pub const FIELDS_MAX: usize = 200;
 const SCALE_MAX: u32 = 20;
 
 /// Names that fields cannot have: system fields, and the roots of conditions.
-const RESERVED_FIELDS: [&str; 12] =
-    ["id", "created", "updated", "record", "before", "caller", "now", "true", "false", "null", "has", "in"];
+const RESERVED_FIELDS: [&str; 12] = ["id", "created", "updated", "record", "before", "caller", "now", "true", "false", "null", "has", "in"];
 
 /// What a collection is for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -331,10 +330,10 @@ mod tests {
     fn definitions_are_checked() {
         check(r#"{"name":"posts","fields":[{"name":"title","type":"text","max":10}],"indexes":[{"fields":["title"]}]}"#, &[]);
         check(r#"{"name":"Posts"}"#, &["/name name.invalid"]);
-        check(r#"{"name":"a","fields":[{"name":"id","type":"text"},{"name":"_x","type":"text"}]}"#, &[
-            "/fields/0/name name.reserved",
-            "/fields/1/name name.invalid",
-        ]);
+        check(
+            r#"{"name":"a","fields":[{"name":"id","type":"text"},{"name":"_x","type":"text"}]}"#,
+            &["/fields/0/name name.reserved", "/fields/1/name name.invalid"],
+        );
         check(r#"{"name":"a","fields":[{"name":"x","type":"text"},{"name":"x","type":"bool"}]}"#, &["/fields/1/name name.taken"]);
         check(r#"{"name":"a","fields":[{"name":"x","type":"bool","min":1}]}"#, &["/fields/0/min field.attribute"]);
         check(r#"{"name":"a","fields":[{"name":"x","type":"text","pattern":"("}]}"#, &["/fields/0/pattern field.pattern"]);

@@ -105,6 +105,15 @@ pub fn changed_fields<'a>(before: Option<&Record>, after: &'a Record) -> Vec<&'a
     after.values.iter().filter(differs).map(|(name, _)| name.as_str()).collect()
 }
 
+/// A stored value in the form of a field that has changed its type; none if it does not fit.
+#[must_use]
+pub fn retyped(collection: &Collection, field: &str, value: Value) -> Option<Value> {
+    let checked = collection.checked_fields().find(|checked| checked.field.name == field)?;
+    let mut violations = Violations::default();
+    let converted = convert(checked, value, &Pointer::root(), &mut violations);
+    violations.or(converted).ok()
+}
+
 /// The ids that the relations of a record name, with the pointer of each and the collection it must exist in.
 pub fn relations<'a>(collection: &'a Collection, record: &'a Record) -> impl Iterator<Item = (Pointer, &'a str, &'a str)> {
     let fields = collection.fields().filter_map(|field| Some((field, field.collection.as_deref()?)));
@@ -113,9 +122,7 @@ pub fn relations<'a>(collection: &'a Collection, record: &'a Record) -> impl Ite
         let pointer = Pointer::field(&field.name);
         let ids: Vec<(Pointer, &str)> = match value {
             Value::Text(id) => vec![(pointer, id)],
-            Value::List(ids) => {
-                ids.iter().enumerate().filter_map(|(index, id)| Some((pointer.join(index), id.as_text()?))).collect()
-            }
+            Value::List(ids) => ids.iter().enumerate().filter_map(|(index, id)| Some((pointer.join(index), id.as_text()?))).collect(),
             _ => Vec::new(),
         };
         ids.into_iter().map(move |(pointer, id)| (pointer, target, id))
@@ -162,7 +169,8 @@ fn convert_all(collection: &Collection, mut draft: Draft, violations: &mut Viola
 /// Brings a value that is not null into the stored form of its field. What cannot be converted is reported and becomes null.
 pub(crate) fn convert(checked: &CheckedField, value: Value, pointer: &Pointer, violations: &mut Violations) -> Value {
     let field = &checked.field;
-    let converted = if field.many { convert_many(checked, value, pointer, violations) } else { convert_one(checked, value, pointer, violations) };
+    let converted =
+        if field.many { convert_many(checked, value, pointer, violations) } else { convert_one(checked, value, pointer, violations) };
     match converted {
         Ok(value) => value,
         Err(Some((code, message))) => {

@@ -140,6 +140,7 @@ impl Translation<'_> {
 
     fn compare_value(&mut self, comparison: Comparison, column: &Column, value: &Value) -> Node {
         let guard = match comparison {
+            Comparison::Equal if column.decides_equality(value) => Node::Always,
             Comparison::Equal => column.same_type(value),
             Comparison::NotEqual => column.comparable(value),
             _ if matches!(value, Value::Bool(_)) => Node::Never,
@@ -263,7 +264,8 @@ impl Translation<'_> {
         match Column::of(path, self.collection) {
             Some(column) => {
                 let test = leaf(format!("{column} = {}", rail == Rail::True));
-                all(vec![test, leaf(format!("type::is_bool({column})")), column.reachable()])
+                let guard = if column.decides_equality(&Value::Bool(true)) { Node::Always } else { column.is("bool") };
+                all(vec![test, guard, column.reachable()])
             }
             None => rail.is(Expression::Flag(path.clone()).evaluate(&self.context)),
         }

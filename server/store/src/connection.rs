@@ -88,7 +88,10 @@ async fn embedded(path: &str, memory: Memory) -> Result<Connection, Error> {
     let config = ConfigMap::empty()
         .with_key_value("rocksdb_block_cache_size", memory.block_cache_bytes.to_string())
         .with_key_value("rocksdb_write_buffer_size", memory.write_buffer_bytes.to_string())
-        .with_key_value("rocksdb_max_write_buffer_number", WRITE_BUFFERS.to_string());
+        .with_key_value("rocksdb_max_write_buffer_number", WRITE_BUFFERS.to_string())
+        // RocksDB's own log in the database folder says what is in force; for whoever is on call.
+        .with_key_value("rocksdb_storage_log_level", "info")
+        .with_key_value("rocksdb_keep_log_file_num", "3");
     let open = |error: &dyn std::fmt::Display| Error::Open(error.to_string());
     let datastore = Datastore::builder().with_config(config).build_with_path(path).await.map_err(|error| open(&error))?;
     let surreal = Surreal::<Db>::unstable_from_datastore(datastore, None).await.map_err(|error| open(&error))?;

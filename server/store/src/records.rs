@@ -131,7 +131,13 @@ pub async fn count(run: &impl Run, collection: &Collection, ground: Ground<'_>, 
 ///
 /// # Errors
 /// What the database reports.
-pub async fn find_unique(run: &impl Run, collection: &Collection, tenant: &str, field: &str, value: &Value) -> Result<Option<Record>, Error> {
+pub async fn find_unique(
+    run: &impl Run,
+    collection: &Collection,
+    tenant: &str,
+    field: &str,
+    value: &Value,
+) -> Result<Option<Record>, Error> {
     let text = format!("SELECT * FROM `{}` WHERE _tenant = $tenant AND `{field}` = $value LIMIT 1", collection.name());
     let binds = vec![bind("tenant", tenant.to_owned()), ("value".to_owned(), to_stored(value))];
     let values = run.run(text, binds).await?;
@@ -142,7 +148,14 @@ pub async fn find_unique(run: &impl Run, collection: &Collection, tenant: &str, 
 ///
 /// # Errors
 /// What the database reports.
-pub async fn referring(run: &impl Run, collection: &Collection, tenant: &str, field: &str, id: &str, limit: usize) -> Result<Vec<Record>, Error> {
+pub async fn referring(
+    run: &impl Run,
+    collection: &Collection,
+    tenant: &str,
+    field: &str,
+    id: &str,
+    limit: usize,
+) -> Result<Vec<Record>, Error> {
     let many = collection.field(field).is_some_and(|field| field.many);
     let test = if many { format!("`{field}` CONTAINS $target") } else { format!("`{field}` = $target") };
     let text = format!("SELECT * FROM `{}` WHERE _tenant = $tenant AND {test} LIMIT {limit}", collection.name());
@@ -161,6 +174,17 @@ pub async fn count_filled(run: &impl Run, collection: &Collection, field: &str) 
         None => Ok(0),
         Some(row) => Ok(row::Row::new(row)?.integer("count")?.unsigned_abs()),
     }
+}
+
+/// Replaces what one field of a stored record holds, whatever that is; null empties it. Only for collections that change: afterwards the
+/// column holds what its field may hold, which conditions rely on.
+///
+/// # Errors
+/// What the database reports.
+pub async fn retype(run: &impl Run, collection: &Collection, id: &str, field: &str, value: &Value) -> Result<(), Error> {
+    let change = if value.is_null() { format!("UNSET `{field}`") } else { format!("SET `{field}` = $value") };
+    let binds = vec![bind("id", record_id(collection.name(), id)), ("value".to_owned(), to_stored(value))];
+    run.run(format!("UPDATE $id {change} RETURN NONE"), binds).await.map(drop)
 }
 
 /// All records of a collection after a key, of every tenant, for checks and conversions of a whole table.

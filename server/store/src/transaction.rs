@@ -102,9 +102,7 @@ impl Transaction {
     pub async fn commit(self) -> Result<(), Error> {
         let open = self.inner.open().take().ok_or_else(closed)?;
         match open {
-            Open::Embedded(transaction) => {
-                Arc::into_inner(transaction).ok_or_else(busy)?.commit().await.map(drop).map_err(Error::from)
-            }
+            Open::Embedded(transaction) => Arc::into_inner(transaction).ok_or_else(busy)?.commit().await.map(drop).map_err(Error::from),
             Open::Remote(transaction) => {
                 let committed = Arc::into_inner(transaction).ok_or_else(busy)?.commit().await.map(drop);
                 // Whether a commit arrived before the connection broke cannot be known.
@@ -214,7 +212,9 @@ fn first_cause(errors: &mut std::collections::HashMap<usize, surrealdb::Error>) 
         let Some(error) = errors.remove(&index) else { continue };
         let not_run = matches!(
             error.details(),
-            surrealdb::types::ErrorDetails::Query(Some(surrealdb::types::QueryError::NotExecuted | surrealdb::types::QueryError::Cancelled))
+            surrealdb::types::ErrorDetails::Query(Some(
+                surrealdb::types::QueryError::NotExecuted | surrealdb::types::QueryError::Cancelled
+            ))
         );
         if !not_run {
             return error.into();

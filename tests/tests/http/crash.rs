@@ -63,7 +63,9 @@ async fn codes(admin: &Client) -> HashSet<String> {
     let mut next = Some("/api/records/things?limit=1000&sort=code".to_owned());
     while let Some(path) = next {
         let page = admin.get(&path).await.expect(200);
-        next = page.header("x-next-cursor").map(|cursor| tests::url("/api/records/things", &[("limit", "1000"), ("sort", "code"), ("cursor", cursor)]));
+        next = page
+            .header("x-next-cursor")
+            .map(|cursor| tests::url("/api/records/things", &[("limit", "1000"), ("sort", "code"), ("cursor", cursor)]));
         for record in page.list() {
             assert_eq!(record["text"].as_str().map(str::len), Some(500), "a half record: {record}");
             assert!(codes.insert(record["code"].as_str().expect("a code").to_owned()), "twice: {record}");
@@ -135,7 +137,8 @@ async fn a_stop_lets_running_requests_finish() {
     let admin = app.admin().await;
     admin.collection("things", json!([{"name": "code", "type": "text", "unique": true}, {"name": "text", "type": "text"}])).await;
     let writers: Vec<_> = (0..8).map(|writer| tokio::spawn(write(admin.clone(), format!("w{writer}")))).collect();
-    let counted = async || admin.query("/api/records/things", &[("count", "exact"), ("limit", "1")]).await.json.as_array().map_or(0, Vec::len);
+    let counted =
+        async || admin.query("/api/records/things", &[("count", "exact"), ("limit", "1")]).await.json.as_array().map_or(0, Vec::len);
     eventually("writing has begun", async || (counted().await > 0).then_some(())).await;
     let status = tokio::task::block_in_place(|| app.stop());
     assert!(status.success(), "{status}");

@@ -254,7 +254,8 @@ async fn the_document_is_sound() {
 fn check_parameters(operation: &Operation) {
     let path = operation.name.split(' ').nth(1).unwrap_or_default();
     let braces: BTreeSet<&str> = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).collect();
-    let declared: BTreeSet<&str> = operation.parameters.iter().filter(|one| one["in"] == "path").filter_map(|one| one["name"].as_str()).collect();
+    let declared: BTreeSet<&str> =
+        operation.parameters.iter().filter(|one| one["in"] == "path").filter_map(|one| one["name"].as_str()).collect();
     assert_eq!(braces, declared, "`{}`", operation.name);
 }
 
@@ -337,7 +338,9 @@ async fn a_collection_has_typed_paths_and_hides_its_secrets() {
     let all = "/api/records/things";
     let one = "/api/records/things/{id}";
     let shown = set(&["id", "created", "updated", "title", "price", "owner"]);
-    for (path, method, status) in [(all, "get", "200"), (all, "post", "201"), (one, "get", "200"), (one, "patch", "200"), (one, "put", "200"), (one, "delete", "200")] {
+    for (path, method, status) in
+        [(all, "get", "200"), (all, "post", "201"), (one, "get", "200"), (one, "patch", "200"), (one, "put", "200"), (one, "delete", "200")]
+    {
         assert_eq!(response_properties(&document, path, method, status), shown, "{method} {path}");
     }
     for (path, method) in [(all, "post"), (one, "patch"), (one, "put")] {

@@ -124,6 +124,14 @@ async fn a_rule_that_answers_far_too_much_refuses_the_write() {
 }
 
 #[tokio::test]
+async fn a_write_that_conflicts_every_time_is_given_up() {
+    let (_app, admin) = misbehaving().await;
+    let problem = behave(&admin, "retry").await.problem(409, "write.conflict");
+    assert_eq!(problem.answer.header("retry-after"), Some("1"), "{}", problem.answer);
+    assert_eq!(written(&admin).await, (0, 0));
+}
+
+#[tokio::test]
 async fn a_rule_that_cannot_decide_refuses_the_write() {
     fails("internal", "plugin.internal").await;
 }
@@ -204,7 +212,8 @@ async fn a_rule_runs_for_its_collection_and_operation_only() {
 #[tokio::test]
 async fn what_a_rule_changes_is_validated() {
     let (_app, admin) = notes().await;
-    let fields = json!([{"name": "behaviour", "type": "text"}, {"name": "count", "type": "integer", "min": 5}, {"name": "found", "type": "text"}]);
+    let fields =
+        json!([{"name": "behaviour", "type": "text"}, {"name": "count", "type": "integer", "min": 5}, {"name": "found", "type": "text"}]);
     admin.patch("/api/collections/notes", json!({"fields": fields})).await.expect(200);
     admin.upload(hostile(), "all").await.expect(201);
     for (behaviour, pointer) in [("count-global", "/count"), ("read-missing", "/found")] {

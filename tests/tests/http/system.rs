@@ -1,7 +1,7 @@
 //! `/livez`, `/readyz`, `/api/version`, the command line, and the life of a server: first start, stop, start again.
 
 use serde_json::json;
-use tests::{ADMIN_EMAIL, Method, Options, PASSWORD, TestApp, eventually, run};
+use tests::{ADMIN_EMAIL, Database, Method, Options, PASSWORD, TestApp, eventually, run};
 
 async fn empty() -> TestApp {
     TestApp::start_with(Options { admin: false, ..Options::default() }).await
@@ -263,4 +263,26 @@ async fn two_servers_do_not_share_a_folder() {
     assert!(!output.status.success(), "the second server started");
     assert!(String::from_utf8_lossy(&output.stderr).contains("data"), "the message does not say why: {output:?}");
     app.anonymous().get("/readyz").await.expect(200);
+}
+
+/// Without caps RocksDB takes half of the machine for its cache alone.
+#[tokio::test]
+async fn the_memory_caps_reach_the_database() {
+    let environment = [("IRONRULE_BLOCK_CACHE_MB", "48"), ("IRONRULE_WRITE_BUFFER_MB", "6")];
+    let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    let app = TestApp::start_with(Options { database: Database::Disk, environment, ..Options::default() }).await;
+    let database = std::path::Path::new(&app.data_dir()).join("db");
+    let text_of = |name: &str| {
+        let files = std::fs::read_dir(&database).expect("the database").filter_map(Result::ok);
+        // `LOG.old...` is of the command that made the administrator.
+        let files =
+            files.filter(|file| file.file_name() == name || name.ends_with('-') && file.file_name().to_string_lossy().starts_with(name));
+        files.map(|file| std::fs::read_to_string(file.path()).expect("a text")).collect::<String>()
+    };
+    let options = text_of("OPTIONS-");
+    assert!(options.contains("\n  write_buffer_size=6291456\n"), "{options}");
+    assert!(options.contains("\n  max_write_buffer_number=4\n"), "{options}");
+    let log = text_of("LOG");
+    let capacity = log.lines().find(|line| line.trim_start().starts_with("capacity"));
+    assert!(capacity.is_some_and(|line| line.contains("50331648")), "{capacity:?}");
 }

@@ -78,7 +78,8 @@ fn arrows_between_crates_point_one_way() {
 
 #[test]
 fn each_heavy_library_is_known_in_one_place() {
-    let homes = [("surrealdb", "server/store"), ("casbin", "policies"), ("wasmtime", "plugins"), ("poem", "server/app"), ("hyper", "server/app")];
+    let homes =
+        [("surrealdb", "server/store"), ("casbin", "policies"), ("wasmtime", "plugins"), ("poem", "server/app"), ("hyper", "server/app")];
     let members = ["server/model", "server/store", "policies", "plugins", "server/app", "tests"];
     for member in members {
         let found = dependencies(&repository().join(member).join("Cargo.toml"));
@@ -111,7 +112,10 @@ fn only_the_api_speaks_http() {
     let mut seen = 0;
     for path in files("rs").into_iter().filter(|path| path.starts_with(repository().join("server"))) {
         let text = read(&path);
-        let speaks = text.lines().map(str::trim).any(|line| line.starts_with("use poem") || line.starts_with("pub use poem") || line.contains(" poem::"));
+        let speaks = text
+            .lines()
+            .map(str::trim)
+            .any(|line| line.starts_with("use poem") || line.starts_with("pub use poem") || line.contains(" poem::"));
         seen += usize::from(speaks);
         let allowed = path.starts_with(app.join("api")) || path == app.join("api.rs") || path == app.join("server.rs");
         assert!(!speaks || allowed, "poem in {}", relative(&path));
@@ -121,7 +125,8 @@ fn only_the_api_speaks_http() {
 
 #[test]
 fn only_the_store_speaks_surrealql() {
-    let statements = ["DEFINE TABLE", "DEFINE FIELD", "DEFINE INDEX", "REMOVE TABLE", "SELECT * FROM", "SELECT VALUE", "UPSERT ", "BEGIN TRANSACTION"];
+    let statements =
+        ["DEFINE TABLE", "DEFINE FIELD", "DEFINE INDEX", "REMOVE TABLE", "SELECT * FROM", "SELECT VALUE", "UPSERT ", "BEGIN TRANSACTION"];
     let mut seen = 0;
     for path in files("rs") {
         let inside = path.starts_with(repository().join("server/store"));
@@ -183,7 +188,9 @@ fn the_binary_is_as_new_as_its_sources() {
         let path = relative(path);
         crates.iter().any(|folder| path.starts_with(folder)) && !path.contains("tests")
     });
-    let newer: Vec<String> =
-        sources.filter(|path| fs::metadata(path).and_then(|data| data.modified()).is_ok_and(|time| time > built)).map(|path| relative(&path)).collect();
+    let newer: Vec<String> = sources
+        .filter(|path| fs::metadata(path).and_then(|data| data.modified()).is_ok_and(|time| time > built))
+        .map(|path| relative(&path))
+        .collect();
     assert!(newer.is_empty(), "changed since {} was built:\n{}", binary.display(), newer.join("\n"));
 }

@@ -43,6 +43,7 @@ fn misbehave(event: &Event) -> Answer {
         "garbage" => patch(json!("a patch must be an object")),
         "garbage-pointer" => Err(Rejection::invalid().violation("no-pointer", "x", "x")),
         "internal" => Err(Rejection::internal("as asked")),
+        "retry" => Err(Rejection::retry("as asked")),
         "count-global" => patch(json!({ "count": count_global() })),
         "random" => patch(json!({ "random": host::random(8), "now": host::now_ms() })),
         "read-missing" => patch(json!({ "found": records::get::<Value>("notes", "missing")?.is_some() })),

@@ -112,7 +112,11 @@ fn listed(call: &Call, page: &Page, request: &Request) -> Result<Response, Error
     }
     if let Some(total) = page.total {
         let (first, count) = (page.offset, page.records.len());
-        let range = if count == 0 { format!("{} */{total}", page.collection.name()) } else { format!("{} {first}-{}/{total}", page.collection.name(), first + count - 1) };
+        let range = if count == 0 {
+            format!("{} */{total}", page.collection.name())
+        } else {
+            format!("{} {first}-{}/{total}", page.collection.name(), first + count - 1)
+        };
         answer = answer.header("x-total-count", total.to_string()).header("content-range", range);
     }
     Ok(answer.body(json))

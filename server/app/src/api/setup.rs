@@ -22,7 +22,8 @@ impl Setup {
     /// What the database reports.
     pub async fn open(app: &App) -> Result<Self, Error> {
         let links = store::policies::links(&app.store).await?;
-        let code = (!links.iter().any(|link| link.role == "role:admin")).then(|| blake3::Hash::from(random_bytes::<32>()).to_hex()[..32].to_owned());
+        let code = (!links.iter().any(|link| link.role == "role:admin"))
+            .then(|| blake3::Hash::from(random_bytes::<32>()).to_hex()[..32].to_owned());
         Ok(Self { code: Mutex::new(code.clone()), shown: code })
     }
 
@@ -83,7 +84,8 @@ pub async fn create_remotely(url: &str, code: Option<&str>, email: &str, passwor
     let mut url = url::Url::parse(url).map_err(|error| Error::Configuration(format!("`{url}`: {error}")))?;
     let in_address = url.query_pairs().find(|(name, _)| name == "code").map(|(_, code)| code.into_owned());
     let code = code.map(str::to_owned).or(in_address);
-    let code = code.ok_or_else(|| Error::Configuration("the server printed a one-time code when it started: give it with --code".to_owned()))?;
+    let code =
+        code.ok_or_else(|| Error::Configuration("the server printed a one-time code when it started: give it with --code".to_owned()))?;
     url.set_query(None);
     url.set_path("/api/setup");
     let body = serde_json::json!({ "code": code, "email": email, "password": password });

@@ -75,7 +75,8 @@ impl Endpoint for OpenApi {
                 world.document.get_or_init(|| document)
             }
         };
-        let answer = Response::builder().header("etag", document.etag()).header("cache-control", "no-cache").header("vary", "accept-encoding");
+        let answer =
+            Response::builder().header("etag", document.etag()).header("cache-control", "no-cache").header("vary", "accept-encoding");
         if request.header("if-none-match").is_some_and(|tags| tags.split(',').any(|tag| tag.trim() == document.etag())) {
             return Ok(answer.status(StatusCode::NOT_MODIFIED).finish());
         }

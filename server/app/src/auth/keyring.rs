@@ -34,6 +34,8 @@ pub(crate) struct Claims {
     pub(crate) tenant: String,
     /// The session.
     pub(crate) sid: String,
+    /// What makes two tokens of the same second different.
+    jti: String,
     /// When it was issued, in seconds since 1970.
     iat: u64,
     /// When it expires.
@@ -75,6 +77,7 @@ impl Keyring {
             sub: account.id.clone(),
             tenant: account.tenant.clone(),
             sid: session.to_owned(),
+            jti: ulid::Ulid::new().to_string(),
             iat: now_seconds,
             exp: now_seconds + self.lifetime_seconds,
         };

@@ -6,8 +6,8 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::TimeDelta;
 use model::{Record, time::datetime_text};
 use store::{
-    sessions::{self, SessionRow},
     Run,
+    sessions::{self, SessionRow},
 };
 
 use super::{Tokens, keyring::random_bytes, owner_view};

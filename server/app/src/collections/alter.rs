@@ -56,6 +56,7 @@ pub async fn alter(call: &Call, name: &str, alteration: Alteration, manner: Mann
         Manner::Careful | Manner::Forced => {}
     }
     let transaction = call.app.store.begin().await?;
+    retype(&transaction, &before, &after).await?;
     store::schema::alter_table(&transaction, &before, &after).await.map_err(|error| match error {
         store::Error::Unique { .. } => Error::DataLoss(not_unique(&after)),
         error => Error::Store(error),
@@ -113,7 +114,11 @@ async fn losses(call: &Call, before: &Collection, after: &Collection) -> Result<
             let values = record.values.iter().filter(|(name, _)| after.field(name).is_some());
             let draft = Draft { values: values.map(|(name, value)| (name.clone(), value.clone())).collect() };
             let Err(violations) = validate::update(after, record, draft, &call.now) else { continue };
-            for violation in violations.0.into_iter().filter(|one| changed.iter().any(|field| one.pointer.as_str().starts_with(&format!("/{}", field.name)))) {
+            for violation in violations
+                .0
+                .into_iter()
+                .filter(|one| changed.iter().any(|field| one.pointer.as_str().starts_with(&format!("/{}", field.name))))
+            {
                 if losses.0.len() >= NAMED_MAX {
                     return Ok(losses);
                 }
@@ -123,11 +128,38 @@ async fn losses(call: &Call, before: &Collection, after: &Collection) -> Result<
     }
 }
 
+/// Brings the values of fields that have another type now into its form; those that do not fit are what `force` has given up.
+async fn retype(transaction: &store::Transaction, before: &Collection, after: &Collection) -> Result<(), Error> {
+    let same = |field: &&Field| before.field(&field.name).is_none_or(|old| (old.kind, old.many) == (field.kind, field.many));
+    let retyped: Vec<&Field> = after.fields().filter(|field| !same(field)).collect();
+    let mut position = String::new();
+    while !retyped.is_empty() {
+        let records = store::records::scan(transaction, before, &position, BATCH).await?;
+        let Some(last) = records.last() else { break };
+        position.clone_from(&last.id);
+        for record in &records {
+            for field in &retyped {
+                let value = record.values.get(&field.name).filter(|value| !value.is_null());
+                let Some(value) = value else { continue };
+                let converted = validate::retyped(after, &field.name, value.clone()).unwrap_or_default();
+                if converted != *value {
+                    store::records::retype(transaction, after, &record.id, &field.name, &converted).await?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
 fn not_unique(after: &Collection) -> Violations {
     let mut violations = Violations::default();
     for index in after.indexes().iter().filter(|index| index.unique) {
         let fields = index.fields.join(", ");
-        violations.add(Pointer::field("indexes"), "field.unique", format!("stored records have the same `{fields}`, if this is what is new"));
+        violations.add(
+            Pointer::field("indexes"),
+            "field.unique",
+            format!("stored records have the same `{fields}`, if this is what is new"),
+        );
     }
     violations
 }

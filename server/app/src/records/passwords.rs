@@ -27,7 +27,9 @@ pub(super) async fn sealed(collection: &Collection, mut draft: Draft) -> Result<
         let Some(value) = draft.values.get_mut(&field.name).filter(|value| !value.is_null()) else { continue };
         match validate::password(field, value) {
             Ok(plain) => *value = Value::Text(hash(plain.to_owned()).await?),
-            Err(_) if value.as_text().is_some_and(|text| text.starts_with(validate::PASSWORD_HASH_PREFIX)) => *value = Value::Text(String::new()),
+            Err(_) if value.as_text().is_some_and(|text| text.starts_with(validate::PASSWORD_HASH_PREFIX)) => {
+                *value = Value::Text(String::new())
+            }
             Err(_) => {}
         }
     }

@@ -55,8 +55,7 @@ pub(super) async fn before_write(
 /// The rules that apply, by their order and then by the age of the installation.
 fn rules<'a>(call: &'a Call, subject: &Subject<'_>) -> Vec<(&'a Arc<Installed>, &'a str)> {
     let all = call.world.plugins.iter().flat_map(|installed| installed.plugin.manifest().rules.iter().map(move |rule| (installed, rule)));
-    let mut rules: Vec<_> =
-        all.filter(|(_, rule)| rule.applies(Hook::BeforeWrite, subject.operation, subject.collection.name())).collect();
+    let mut rules: Vec<_> = all.filter(|(_, rule)| rule.applies(Hook::BeforeWrite, subject.operation, subject.collection.name())).collect();
     rules.sort_by_key(|(_, rule)| rule.order);
     rules.into_iter().map(|(installed, rule)| (installed, rule.name.as_str())).collect()
 }

@@ -4,8 +4,8 @@
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use model::{
-    Action, Collection, Draft, FieldType, NewRecord, Pointer, Record, Value, Violations, collection::USERS, field::OnDelete, record::SYSTEM_FIELDS,
-    validate,
+    Action, Collection, Draft, FieldType, NewRecord, Pointer, Record, Value, Violations, collection::USERS, field::OnDelete,
+    record::SYSTEM_FIELDS, validate,
 };
 use plugins::Operation;
 use policies::Plan;
@@ -224,7 +224,15 @@ async fn release_dependents(
                 OnDelete::Cascade => {
                     let authority = authority.of_dependents(call, Action::Delete, other);
                     for record in dependents(call, transaction, other, &field.name, id).await? {
-                        Box::pin(delete(call, transaction, other, authority.as_ref().map_err(|_| unreleased(other, field))?.clone(), &record.id, None)).await?;
+                        Box::pin(delete(
+                            call,
+                            transaction,
+                            other,
+                            authority.as_ref().map_err(|_| unreleased(other, field))?.clone(),
+                            &record.id,
+                            None,
+                        ))
+                        .await?;
                     }
                 }
                 OnDelete::Unset => {
@@ -232,7 +240,14 @@ async fn release_dependents(
                     for record in dependents(call, transaction, other, &field.name, id).await? {
                         let draft = without(&record, &field.name, id);
                         let change = Change { id: &record.id, draft, manner: Manner::Merge, if_match: None };
-                        Box::pin(update(call, transaction, other, authority.as_ref().map_err(|_| unreleased(other, field))?.clone(), change)).await?;
+                        Box::pin(update(
+                            call,
+                            transaction,
+                            other,
+                            authority.as_ref().map_err(|_| unreleased(other, field))?.clone(),
+                            change,
+                        ))
+                        .await?;
                     }
                 }
             }

@@ -19,7 +19,14 @@ pub enum Manner {
 /// # Errors
 /// In the order of the story: the body, the policies, no such record, another version, a rule, validation, the policies again, a unique
 /// value, too many conflicts.
-pub async fn update(call: &Call, collection: &str, id: &str, body: &[u8], manner: Manner, if_match: Option<String>) -> Result<Shown, Error> {
+pub async fn update(
+    call: &Call,
+    collection: &str,
+    id: &str,
+    body: &[u8],
+    manner: Manner,
+    if_match: Option<String>,
+) -> Result<Shown, Error> {
     let draft = Draft::parse(body).map_err(Error::Body)?;
     let defined = call.collection(collection)?;
     call.plan(Action::Update, &defined)?;

@@ -126,7 +126,9 @@ async fn unreadable_fields_can_neither_be_seen_nor_asked_about() {
     }
     let ann = &callers[1].1;
     let admin = &callers[4].1;
-    admin.policy(json!({"subject": "role:authenticated", "object": "things", "action": "read", "fields": "origin price", "effect": "deny"})).await;
+    admin
+        .policy(json!({"subject": "role:authenticated", "object": "things", "action": "read", "fields": "origin price", "effect": "deny"}))
+        .await;
     let cases = [
         ("filter", "origin == 'a far land'"),
         ("filter", "origin.startsWith('a')"),

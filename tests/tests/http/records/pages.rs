@@ -61,7 +61,9 @@ fn ids(records: &[Value]) -> Vec<String> {
 #[tokio::test]
 async fn a_walk_by_cursor_meets_every_record_once() {
     let (_app, admin) = many_on(TestApp::on_disk().await).await;
-    for sort in ["title", "-title", "amount", "-amount", "price,-amount", "-state,price", "ratio", "-ratio", "created", "-created", "id", "-id"] {
+    for sort in
+        ["title", "-title", "amount", "-amount", "price,-amount", "-state,price", "ratio", "-ratio", "created", "-created", "id", "-id"]
+    {
         let whole = ids(&admin.query(THINGS, &[("sort", sort), ("limit", "1000")]).await.list());
         assert_eq!(whole.len(), COUNT);
         for limit in ["1", "7", "46", "47", "48"] {

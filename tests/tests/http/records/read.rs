@@ -34,7 +34,6 @@ async fn what_the_caller_may_not_see_looks_like_what_is_not_there() {
     assert_eq!(message, strip(missing.message(), "01ARZ3NDEKTSV4RRFFQ69G5FAV"));
 }
 
-
 #[tokio::test]
 async fn without_any_policy_reading_is_denied_before_looking() {
     let (app, admin) = things().await;

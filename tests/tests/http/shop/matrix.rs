@@ -29,7 +29,11 @@ async fn everybody_may_do_what_the_reviewed_table_says() {
     for (name, caller) in callers {
         for collection in ["users", "products", "orders"] {
             number += 2;
-            let victim = if collection == "orders" { foreign_order.clone() } else { admin.create(collection, bodies(collection, number, &tea).0).await };
+            let victim = if collection == "orders" {
+                foreign_order.clone()
+            } else {
+                admin.create(collection, bodies(collection, number, &tea).0).await
+            };
             let (record, change) = bodies(collection, number + 1, &tea);
             let (all, one) = (format!("/api/records/{collection}"), format!("/api/records/{collection}/{}", id(&victim)));
             let statuses = [

@@ -90,7 +90,8 @@ async fn an_order_is_taken_whole_or_not_at_all() {
 async fn the_same_product_twice_counts_together() {
     let shop = open().await;
     let tea = product(&shop.ann, "TEA-1").await;
-    let twice = |quantity: i64| json!({"items": [{"product": tea["id"], "quantity": quantity}, {"product": tea["id"], "quantity": quantity}]});
+    let twice =
+        |quantity: i64| json!({"items": [{"product": tea["id"], "quantity": quantity}, {"product": tea["id"], "quantity": quantity}]});
     shop.ann.post(ORDERS, twice(31)).await.problem(422, "rule.refused").errors(&["/items/0/quantity stock.insufficient"]);
     shop.ann.post(ORDERS, twice(30)).await.expect(201);
     assert_eq!(stock(&shop.ann, "TEA-1").await, 0);

@@ -49,7 +49,8 @@ async fn nobody_else_sees_it_or_asks_about_it() {
             let answer = client.get(&path).await;
             assert!(!answer.text.contains("Secret Lane"), "{answer}");
         }
-        for (name, value) in [("filter", "address.startsWith('S')"), ("filter", "has(address)"), ("sort", "address"), ("sort", "-address")] {
+        for (name, value) in [("filter", "address.startsWith('S')"), ("filter", "has(address)"), ("sort", "address"), ("sort", "-address")]
+        {
             let answer = client.query(USERS, &[(name, value), ("count", "exact")]).await;
             // A customer may ask about the own address; then the answer is about nobody else.
             if answer.is_success() {
