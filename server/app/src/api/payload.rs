@@ -1,9 +1,9 @@
 //! Bodies. They are documented through poem-openapi's types and read by serde, which says more about what is wrong, within a size limit.
 
-use std::marker::PhantomData;
+use std::{marker::PhantomData, time::Duration};
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, LengthLimitError, Limited, combinators::BoxBody};
+use bytes::{Bytes, BytesMut};
+use http_body_util::{BodyExt, combinators::BoxBody};
 use model::{Pointer, Value, Violation};
 use poem::{Body, IntoResponse, Request, RequestBody, Response, http::StatusCode};
 use poem_openapi::{
@@ -17,17 +17,37 @@ use serde::de::DeserializeOwned;
 use super::visitor;
 use crate::Error;
 
+/// Bytes of a body that is too large that are read all the same, and how long: a client that is still sending would otherwise see its
+/// connection break instead of the answer.
+const DISCARDED_MAX_BYTES: usize = 16 << 20;
+const DISCARDING_WITHIN: Duration = Duration::from_secs(5);
+
 /// Reads a body that must not be larger than `max`.
 pub(super) async fn read(body: Body, declared: Option<&str>, max: usize) -> Result<Bytes, Error> {
-    if declared.and_then(|length| length.parse::<u64>().ok()).is_some_and(|length| length > max as u64) {
-        return Err(Error::BodyTooLarge { max });
+    let mut body: BoxBody<Bytes, std::io::Error> = body.into();
+    let mut bytes = BytesMut::new();
+    let declared_too_large = declared.and_then(|length| length.parse::<u64>().ok()).is_some_and(|length| length > max as u64);
+    while !declared_too_large && bytes.len() <= max {
+        match body.frame().await {
+            None => return Ok(bytes.freeze()),
+            Some(frame) => bytes.extend(frame.map_err(broken_off)?.into_data().unwrap_or_default()),
+        }
     }
-    let body: BoxBody<Bytes, std::io::Error> = body.into();
-    match Limited::new(body, max).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Error::BodyTooLarge { max }),
-        Err(error) => Err(Error::Body(Violation::new(Pointer::root(), "body.malformed", format!("the body broke off: {error}")))),
-    }
+    let discarding = async {
+        let mut discarded = bytes.len();
+        while let Some(Ok(frame)) = body.frame().await {
+            discarded += frame.data_ref().map_or(0, Bytes::len);
+            if discarded > DISCARDED_MAX_BYTES {
+                break;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(DISCARDING_WITHIN, discarding).await;
+    Err(Error::BodyTooLarge { max })
+}
+
+fn broken_off(error: std::io::Error) -> Error {
+    Error::Body(Violation::new(Pointer::root(), "body.malformed", format!("the body broke off: {error}")))
 }
 
 /// True for `application/json` and anything that ends with `+json`.
