@@ -17,6 +17,8 @@ mod plugins;
 
 mod document;
 
+mod folders;
+
 mod shop;
 
 mod chain;
