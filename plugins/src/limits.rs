@@ -28,7 +28,7 @@ pub struct Limits {
     pub log_line_max_bytes: usize,
     /// Bytes of a component that is loaded. Default 25 MiB.
     pub component_max_bytes: usize,
-    /// Calls that run at the same time; more of them wait, at most `wall_ms`. At most 120. Default 100.
+    /// Calls that run at the same time; more of them wait, at most `wall_ms`. At most 100. Default 100.
     pub concurrent_calls: usize,
 }
 

@@ -33,7 +33,7 @@ pub(crate) struct Code {
     pub(crate) engine: Engine,
     pub(crate) prelinked: Prelinked<Instance>,
     /// Fewer permits than the pool has slots: a call waits for one instead of failing for want of a slot.
-    pub(crate) slots: Arc<Semaphore>,
+    pub(crate) slots: Arc<[Semaphore]>,
 }
 
 impl Plugin {
@@ -72,7 +72,7 @@ impl Plugin {
     /// the guest ends and `records` are dropped with it. Needs a tokio runtime with time.
     pub async fn run(&self, grants: &Grants, records: Box<dyn Records>, event: Event) -> Run {
         let Loaded { limits, code, .. } = &*self.0;
-        let slot = code.wait_for_slot(limits).await;
+        let slot = code.wait_for_slot(limits, event.depth).await;
         let (now_ms, seed) = (event.now_ms, event.seed);
         let instance = Instance::new(records, grants.clone(), limits.clone(), now_ms, seed);
         let slot = match slot {
@@ -97,7 +97,7 @@ impl Code {
     /// Asks for the manifest. Every host call ends the guest meanwhile.
     pub(crate) async fn manifest(&self, limits: &Limits) -> Result<String, PluginFailure> {
         let limits = limits.of_manifest();
-        let _slot = self.wait_for_slot(&limits).await?;
+        let _slot = self.wait_for_slot(&limits, 0).await?;
         let instance = Instance::new(Box::new(NoRecords), Grants::default(), limits.clone(), 0, 0);
         let mut store = self.store(instance, &limits);
         match timeout(Duration::from_millis(limits.wall_ms), self.call_manifest(&mut store)).await {
@@ -137,8 +137,9 @@ impl Code {
         store
     }
 
-    async fn wait_for_slot(&self, limits: &Limits) -> Result<SemaphorePermit<'_>, PluginFailure> {
-        match timeout(Duration::from_millis(limits.wall_ms), self.slots.acquire()).await {
+    async fn wait_for_slot(&self, limits: &Limits, depth: usize) -> Result<SemaphorePermit<'_>, PluginFailure> {
+        let level = depth.min(self.slots.len() - 1);
+        match timeout(Duration::from_millis(limits.wall_ms), self.slots[level].acquire()).await {
             Ok(Ok(slot)) => Ok(slot),
             Ok(Err(_)) | Err(_) => Err(answer::failure("plugin.busy", "too many calls run at the same time")),
         }

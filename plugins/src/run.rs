@@ -31,6 +31,8 @@ pub struct Event {
     pub now_ms: u64,
     /// Seed of the guest's random numbers; the same seed repeats the same run.
     pub seed: u64,
+    /// How many writes of rules this one is nested in; 0 for the write of a request.
+    pub depth: usize,
 }
 
 /// What came out, and what it took.

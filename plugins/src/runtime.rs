@@ -18,12 +18,19 @@ use crate::plugin::{Code, Plugin};
 /// Slots that no call may take; an instance that is being torn down still has one.
 const SPARE_SLOTS: usize = 8;
 
+/// Rules whose writes run rules wait for those, so each level of nesting has slots of its own: a level waits for deeper ones only, and
+/// the deepest for nobody.
+const NESTED_LEVELS: usize = 4;
+
+/// Slots of each nested level.
+const NESTED_SLOTS: usize = 5;
+
 /// Compiles and links plugins. One per process: its instance pool reserves a terabyte of addresses (not of memory).
 #[derive(Clone)]
 pub struct Runtime {
     engine: Engine,
     linker: Linker<Instance>,
-    slots: Arc<Semaphore>,
+    slots: Arc<[Semaphore]>,
     limits: Limits,
 }
 
@@ -36,9 +43,10 @@ impl Runtime {
         let engine = engine::start().map_err(Error::Engine)?;
         let mut linker = Linker::new(&engine);
         Bindings::add_to_linker::<_, HasSelf<Instance>>(&mut linker, |instance| instance).map_err(Error::Engine)?;
-        let calls = limits.concurrent_calls.clamp(1, engine::SLOTS as usize - SPARE_SLOTS);
+        let calls = limits.concurrent_calls.clamp(1, engine::SLOTS as usize - SPARE_SLOTS - NESTED_LEVELS * NESTED_SLOTS);
         let limits = Limits { memory_max_bytes: limits.memory_max_bytes.min(engine::MEMORY_MAX_BYTES), ..limits };
-        Ok(Self { engine, linker, slots: Arc::new(Semaphore::new(calls)), limits })
+        let levels = [calls].into_iter().chain([NESTED_SLOTS; NESTED_LEVELS]);
+        Ok(Self { engine, linker, slots: levels.map(Semaphore::new).collect(), limits })
     }
 
     /// Loads a component: size, imports, compilation, linking, manifest. Runs nothing but its `manifest()`, without host

@@ -42,6 +42,7 @@ pub fn event(rule: &str, collection: &str, after: &Value) -> Event {
         context: "{}".to_owned(),
         now_ms: 1_800_000_000_000,
         seed: 7,
+        depth: 0,
     }
 }
 

@@ -9,7 +9,7 @@ use store::{Store, plugins::PluginRow};
 use crate::{App, Error, call::Call, world};
 
 /// The object that policies about this name.
-const OBJECT: &str = "_plugins";
+pub(crate) const OBJECT: &str = "_plugins";
 
 /// A plugin that is ready to run, with what the operator lets it touch.
 pub struct Installed {
@@ -84,7 +84,7 @@ pub async fn install(call: &Call, component: Vec<u8>, granted: Granted) -> Resul
     };
     let transaction = call.app.store.begin().await?;
     store::plugins::put(&transaction, &row).await?;
-    world::advance(&transaction).await?;
+    world::advance(&transaction, call).await?;
     transaction.commit().await.map_err(|_| Error::Conflict)?;
     call.app.refresh().await?;
     let installed = Arc::new(Installed { plugin, grants, installed: row.installed });
@@ -106,7 +106,7 @@ pub async fn remove(call: &Call, name: &str) -> Result<Arc<Installed>, Error> {
         transaction.rollback().await;
         return Err(unknown());
     }
-    world::advance(&transaction).await?;
+    world::advance(&transaction, call).await?;
     transaction.commit().await.map_err(|_| Error::Conflict)?;
     call.app.refresh().await?;
     tracing::info!(request = %call.id, plugin = %installed.label(), by = %call.caller.principal, "removed a plugin");

@@ -33,7 +33,7 @@ pub async fn create(call: &Call, draft: PolicyDraft) -> Result<Policy, Error> {
 
     let transaction = call.app.store.begin().await?;
     store::policies::put(&transaction, &row(&policy)).await?;
-    world::advance(&transaction).await?;
+    world::advance(&transaction, call).await?;
     transaction.commit().await.map_err(|_| Error::Conflict)?;
     call.app.refresh().await?;
     tracing::info!(request = %call.id, policy = policy.id, by = %call.caller.principal, "added a policy");
@@ -54,12 +54,14 @@ pub async fn delete(call: &Call, id: &str) -> Result<Policy, Error> {
     let unknown = || Error::NotFound { kind: "policy", name: id.to_owned() };
     let stored = |policy: &&std::sync::Arc<Policy>| policy.id == id && matches!(policy.source, Source::Database { .. });
     let policy = call.world.policies.policies().iter().find(stored).map(|policy| policy.as_ref().clone()).ok_or_else(unknown)?;
+    // With a source that cannot be read the removal would be stored and not be in force.
+    world::sources(&call.app.config, &call.app.store).await?;
     let transaction = call.app.store.begin().await?;
     if !store::policies::remove(&transaction, id).await? {
         transaction.rollback().await;
         return Err(unknown());
     }
-    world::advance(&transaction).await?;
+    world::advance(&transaction, call).await?;
     transaction.commit().await.map_err(|_| Error::Conflict)?;
     call.app.refresh().await?;
     tracing::info!(request = %call.id, policy = id, by = %call.caller.principal, "removed a policy");

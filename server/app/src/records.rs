@@ -24,6 +24,7 @@ use std::sync::Arc;
 use model::{Collection, Record};
 use policies::Plan;
 use store::{Attempts, Transaction};
+use tokio::sync::{RwLockReadGuard, RwLockWriteGuard};
 
 pub(crate) use passwords::{Checked, verify};
 
@@ -54,11 +55,35 @@ impl Shown {
     }
 }
 
+/// Whether other writes may run at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Share {
+    /// They may: conflicts on records are detected.
+    WithOthers,
+    /// They may not: a record that is deleted must not get a new one that points to it, and nothing in the database detects that.
+    Alone,
+}
+
+/// Keeps collections, policies and plugins, or all other writes too, from moving.
+enum Still<'a> {
+    Shared { _guard: RwLockReadGuard<'a, ()> },
+    Alone { _guard: RwLockWriteGuard<'a, ()> },
+}
+
+impl<'a> Still<'a> {
+    async fn wait(call: &'a Call, share: Share) -> Self {
+        match share {
+            Share::WithOthers => Still::Shared { _guard: call.app.gate.read().await },
+            Share::Alone => Still::Alone { _guard: call.app.gate.write().await },
+        }
+    }
+}
+
 /// Runs the steps of a write in a transaction of their own and commits. After a conflict everything is run again, with fresh eyes, behind
 /// the other writers of the same records.
 ///
 /// The whole runs as a task: a client that hangs up must not leave a commit half awaited.
-async fn committed<T, S, F>(call: &Call, steps: S) -> Result<T, Error>
+async fn committed<T, S, F>(call: &Call, share: Share, steps: S) -> Result<T, Error>
 where
     T: Send + 'static,
     S: Fn(Call, Transaction) -> F + Send + Sync + 'static,
@@ -68,9 +93,10 @@ where
     let story = async move {
         let mut attempts = Attempts::new(&call.app.store);
         loop {
-            let transaction = attempts.next().await?;
-            // Collections and policies stand still while a write decides by them.
-            let _still = call.app.gate.read().await;
+            let turn = attempts.turn().await?;
+            // Collections and policies stand still while a write decides by them; a transaction that began before would see old indexes.
+            let _still = Still::wait(&call, share).await;
+            let transaction = attempts.begin(turn).await?;
             let outcome = match steps(call.current(), transaction.clone()).await {
                 Ok(value) => transaction.commit().await.map(|()| value).map_err(Error::from),
                 Err(error) => {

@@ -32,7 +32,7 @@ pub async fn assign(call: &Call, role: &str, member: &str, tenant: &str) -> Resu
 
     let transaction = call.app.store.begin().await?;
     store::policies::put_link(&transaction, &row(&link)).await?;
-    world::advance(&transaction).await?;
+    world::advance(&transaction, call).await?;
     transaction.commit().await.map_err(|_| Error::Conflict)?;
     call.app.refresh().await?;
     tracing::info!(request = %call.id, role, member, tenant, by = %call.caller.principal, "gave a role");
@@ -47,12 +47,14 @@ pub async fn remove(call: &Call, role: &str, member: &str, tenant: &str) -> Resu
     let (call, _alone) = &call.exclusive().await;
     call.authorize(Action::Delete, OBJECT)?;
     let link = link(role, member, tenant)?;
+    // With a source that cannot be read the removal would be stored and not be in force.
+    world::sources(&call.app.config, &call.app.store).await?;
     let transaction = call.app.store.begin().await?;
     if !store::policies::remove_link(&transaction, &row(&link)).await? {
         transaction.rollback().await;
         return Err(Error::NotFound { kind: "role", name: format!("{member} in {role}") });
     }
-    world::advance(&transaction).await?;
+    world::advance(&transaction, call).await?;
     transaction.commit().await.map_err(|_| Error::Conflict)?;
     call.app.refresh().await?;
     tracing::info!(request = %call.id, role, member, tenant, by = %call.caller.principal, "took a role");

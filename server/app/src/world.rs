@@ -5,6 +5,7 @@ use std::{
     collections::BTreeMap,
     path::Path,
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
@@ -16,10 +17,16 @@ use policies::{Policy, PolicyDraft, RoleLink, Snapshot, Source};
 use store::{Store, policies::PolicyRow, settings::versions};
 use tokio::sync::RwLock;
 
-use crate::{Error, api::document::Document, auth::Keyring, config::Config, plugins::Installed};
+use crate::{Error, api::document::Document, auth::Keyring, call::Call, config::Config, plugins::Installed};
 
 /// The collections of one moment, by name.
 pub type Catalog = BTreeMap<String, Collection>;
+
+/// How long a change of another node may go unnoticed.
+const FOLLOW_EVERY: Duration = Duration::from_millis(500);
+
+/// Expired sessions are removed at the start and then every hour.
+const TIDY_EVERY_ROUNDS: u64 = 7_200;
 
 /// The counter that every change of collections, policies, roles or plugins advances in its transaction.
 const VERSION: &str = "world";
@@ -100,10 +107,16 @@ impl App {
         Ok(())
     }
 
-    /// Follows the changes that other nodes make, until the task is dropped.
+    /// Follows the changes that other nodes make, and removes sessions that have expired, until the task is dropped.
     pub async fn follow(&self) {
-        loop {
-            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        for round in 0_u64.. {
+            tokio::time::sleep(FOLLOW_EVERY).await;
+            if round.is_multiple_of(TIDY_EVERY_ROUNDS) {
+                let now = model::time::datetime_text(chrono::Utc::now());
+                if let Err(error) = store::sessions::remove_expired(&self.store, &now).await {
+                    tracing::warn!(%error, "cannot remove expired sessions");
+                }
+            }
             match versions::get(&self.store, VERSION).await {
                 Ok(version) if version == self.world().version => {}
                 Ok(_) => {
@@ -118,9 +131,10 @@ impl App {
 }
 
 /// Counts a change of collections, policies, roles or plugins, in the transaction that makes it.
-pub(crate) async fn advance(transaction: &store::Transaction) -> Result<(), Error> {
-    versions::advance(transaction, VERSION).await?;
-    Ok(())
+/// A change that was checked against a picture which another node has replaced meanwhile is a conflict.
+pub(crate) async fn advance(transaction: &store::Transaction, call: &Call) -> Result<(), Error> {
+    let next = versions::advance(transaction, VERSION).await?;
+    if next == call.world.version + 1 { Ok(()) } else { Err(Error::Conflict) }
 }
 
 async fn build(config: &Config, store: &Store, runtime: &plugins::Runtime, loaded: &[Arc<Installed>]) -> Result<World, Error> {

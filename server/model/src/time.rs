@@ -20,7 +20,8 @@ pub fn canonical_datetime(text: &str) -> Option<String> {
 #[must_use]
 pub fn canonical_date(text: &str) -> Option<String> {
     let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
-    (text.len() == 10).then(|| day.format("%Y-%m-%d").to_string())
+    let plain = text.len() == 10 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') && !text.starts_with('-');
+    plain.then(|| day.format("%Y-%m-%d").to_string())
 }
 
 #[cfg(test)]
@@ -44,5 +45,6 @@ mod tests {
         check("2024-02-29", Some("2024-02-29"));
         check("2026-02-29", None);
         check("2026-2-1", None);
+        check("-026-01-01", None);
     }
 }

@@ -17,6 +17,9 @@ use crate::{
 /// The longest text of a field that does not say `max`, in characters.
 const TEXT_MAX: usize = 100_000;
 
+/// The most entries of a list whose field does not say `max`.
+const ENTRIES_MAX: usize = 1_000;
+
 /// What a stored password begins with: the PHC form of Argon2id.
 pub const PASSWORD_HASH_PREFIX: &str = "$argon2id$";
 
@@ -190,6 +193,9 @@ fn convert_many(checked: &CheckedField, value: Value, pointer: &Pointer, violati
     };
     if let Some(message) = check_length(&checked.field, entries.len(), "entries") {
         return Err(Some(("field.length", message)));
+    }
+    if checked.field.max.is_none() && entries.len() > ENTRIES_MAX {
+        return Err(Some(("field.length", format!("must have at most {ENTRIES_MAX} entries"))));
     }
     let mut converted: Vec<Value> = Vec::with_capacity(entries.len());
     for (index, entry) in entries.into_iter().enumerate() {

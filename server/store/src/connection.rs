@@ -2,15 +2,15 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use surrealdb::{
-    Surreal,
-    engine::{any::Any, local::Db},
-    opt::auth::Root,
-};
+use surrealdb::{Surreal, engine::local::Db};
 use surrealdb_cnf::ConfigMap;
 use surrealdb_engine_local::Datastore;
 
-use crate::{Error, hot::HotRecords};
+use crate::{
+    Error,
+    hot::HotRecords,
+    remote::{Remote, SILENCE_MAX},
+};
 
 /// The namespace and the database that hold everything.
 const NAMESPACE: &str = "ironrule";
@@ -55,7 +55,7 @@ impl Default for Memory {
 #[derive(Clone)]
 pub(crate) enum Connection {
     Embedded(Surreal<Db>),
-    Remote(Surreal<Any>),
+    Remote(Remote),
 }
 
 /// The open database. Cheap to clone.
@@ -74,8 +74,14 @@ impl Store {
         let connection = match database {
             Database::Disk(path) => embedded(&format!("rocksdb://{}", path.display()), memory).await?,
             Database::Memory => embedded("memory", memory).await?,
-            Database::Remote { url, user, password } => remote(url, user, password).await?,
+            Database::Remote { url, user, password } => {
+                Connection::Remote(Remote::open(url, user, password, NAMESPACE, SILENCE_MAX).await?)
+            }
         };
+        Self::over(connection).await
+    }
+
+    pub(crate) async fn over(connection: Connection) -> Result<Self, Error> {
         let store = Self { connection, hot: Arc::default() };
         crate::schema::migrate(&store).await?;
         Ok(store)
@@ -97,11 +103,4 @@ async fn embedded(path: &str, memory: Memory) -> Result<Connection, Error> {
     let surreal = Surreal::<Db>::unstable_from_datastore(datastore, None).await.map_err(|error| open(&error))?;
     surreal.use_ns(NAMESPACE).use_db(NAMESPACE).await?;
     Ok(Connection::Embedded(surreal))
-}
-
-async fn remote(url: &str, user: &str, password: &str) -> Result<Connection, Error> {
-    let surreal = surrealdb::engine::any::connect(url).await.map_err(|error| Error::Open(error.to_string()))?;
-    surreal.signin(Root { username: user.to_owned(), password: password.to_owned() }).await?;
-    surreal.use_ns(NAMESPACE).use_db(NAMESPACE).await?;
-    Ok(Connection::Remote(surreal))
 }

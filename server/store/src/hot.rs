@@ -22,14 +22,15 @@ pub(crate) struct HotRecords {
 
 /// The turn of one writer; giving it up lets the next one in.
 #[derive(Default)]
-pub(crate) struct Turn {
+pub struct Turn {
     keys: BTreeSet<HotKey>,
     guards: Vec<OwnedMutexGuard<()>>,
 }
 
 impl Turn {
-    pub(crate) fn covers(&self, key: &str) -> bool {
-        self.keys.contains(key)
+    /// True for the turn of somebody who did not have to wait for any record.
+    pub(crate) fn is_free(&self) -> bool {
+        self.keys.is_empty()
     }
 }
 

@@ -1,9 +1,14 @@
 //! SurrealDB behind our nouns: connection, schema, transactions, queries, the change log. The only crate that speaks SurrealQL; values
 //! and names reach the database as bound parameters or as names that [`model`] has checked, never pasted from input.
 
+// The futures of the engine that the tests serve are nested deeper than the compiler looks on its own.
+#![cfg_attr(test, recursion_limit = "256")]
+
 mod error;
 
 mod connection;
+
+mod remote;
 
 mod hot;
 
@@ -33,4 +38,5 @@ pub mod settings;
 
 pub use connection::{Database, Memory, Store};
 pub use error::Error;
+pub use hot::Turn;
 pub use transaction::{Attempts, Run, Transaction};

@@ -74,6 +74,7 @@ async fn write(run: &impl Run, collection: &Collection, new: &NewRecord, stateme
     let record = new.record();
     let content = Stored::Object(row::from_record(record));
     let binds = vec![bind("id", record_id(collection.name(), &record.id)), bind("row", content)];
+    run.wrote();
     run.run(statement.to_owned(), binds).await.map(drop)
 }
 
@@ -82,6 +83,7 @@ async fn write(run: &impl Run, collection: &Collection, new: &NewRecord, stateme
 /// # Errors
 /// What the database reports.
 pub async fn remove(run: &impl Run, collection: &Collection, id: &str) -> Result<(), Error> {
+    run.wrote();
     run.run("DELETE $id RETURN NONE".to_owned(), vec![bind("id", record_id(collection.name(), id))]).await.map(drop)
 }
 

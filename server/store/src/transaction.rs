@@ -3,7 +3,10 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -18,6 +21,7 @@ use crate::{
     Error, Store,
     connection::Connection,
     hot::{HotKey, Turn},
+    remote::Remote,
 };
 
 /// Bound parameters of a statement.
@@ -27,6 +31,9 @@ pub type Binds = Vec<(String, Value)>;
 pub trait Run: Sync {
     /// Runs one or several statements and returns the value of each.
     fn run(&self, text: String, binds: Binds) -> impl Future<Output = Result<Vec<Value>, Error>> + Send;
+
+    /// Notes that something was written. Only transactions count.
+    fn wrote(&self) {}
 
     /// Notes that the record is about to be changed on the ground of what is read now. Only transactions care.
     ///
@@ -41,7 +48,7 @@ impl Run for Store {
     async fn run(&self, text: String, binds: Binds) -> Result<Vec<Value>, Error> {
         let results = match &self.connection {
             Connection::Embedded(surreal) => surreal.query(text).bind(variables(binds)).await?,
-            Connection::Remote(surreal) => surreal.query(text).bind(variables(binds)).await?,
+            Connection::Remote(remote) => remote.query(text, variables(binds)).await?,
         };
         values(results)
     }
@@ -58,19 +65,20 @@ struct Inner {
     open: Mutex<Option<Open>>,
     store: Store,
     touched: Mutex<BTreeSet<HotKey>>,
+    writes: AtomicU64,
     turn: Turn,
 }
 
 enum Open {
     Embedded(Arc<SurrealTransaction<Db>>),
-    Remote(Arc<SurrealTransaction<Any>>),
+    Remote(Remote, Arc<SurrealTransaction<Any>>),
 }
 
 impl Open {
     fn handle(&self) -> Open {
         match self {
             Open::Embedded(transaction) => Open::Embedded(Arc::clone(transaction)),
-            Open::Remote(transaction) => Open::Remote(Arc::clone(transaction)),
+            Open::Remote(remote, transaction) => Open::Remote(remote.clone(), Arc::clone(transaction)),
         }
     }
 }
@@ -87,9 +95,9 @@ impl Store {
     async fn begin_with(&self, turn: Turn) -> Result<Transaction, Error> {
         let open = match &self.connection {
             Connection::Embedded(surreal) => Open::Embedded(Arc::new(surreal.clone().begin().await?)),
-            Connection::Remote(surreal) => Open::Remote(Arc::new(surreal.clone().begin().await?)),
+            Connection::Remote(remote) => Open::Remote(remote.clone(), Arc::new(remote.begin().await?)),
         };
-        let inner = Inner { open: Mutex::new(Some(open)), store: self.clone(), touched: Mutex::default(), turn };
+        let inner = Inner { open: Mutex::new(Some(open)), store: self.clone(), touched: Mutex::default(), writes: AtomicU64::new(0), turn };
         Ok(Transaction { inner: Arc::new(inner) })
     }
 }
@@ -98,17 +106,19 @@ impl Transaction {
     /// Makes everything of this transaction durable and visible, at once. The last handle must be the one that commits.
     ///
     /// # Errors
-    /// [`Error::Conflict`] when another transaction came first, and nothing is written.
+    /// [`Error::Conflict`] when another transaction came first, and nothing is written; [`Error::Unknown`] when the connection broke.
     pub async fn commit(self) -> Result<(), Error> {
         let open = self.inner.open().take().ok_or_else(closed)?;
         match open {
             Open::Embedded(transaction) => Arc::into_inner(transaction).ok_or_else(busy)?.commit().await.map(drop).map_err(Error::from),
-            Open::Remote(transaction) => {
-                let committed = Arc::into_inner(transaction).ok_or_else(busy)?.commit().await.map(drop);
-                // Whether a commit arrived before the connection broke cannot be known.
-                committed.map_err(|error| if error.is_connection() { Error::Unknown(error.to_string()) } else { error.into() })
-            }
+            Open::Remote(remote, transaction) => remote.commit(Arc::into_inner(transaction).ok_or_else(busy)?).await,
         }
+    }
+
+    /// How many records were written so far. There are no savepoints: what a failed step has written can only be undone with all the rest.
+    #[must_use]
+    pub fn writes(&self) -> u64 {
+        self.inner.writes.load(Ordering::Relaxed)
     }
 
     /// Undoes everything and waits until that is done.
@@ -129,13 +139,18 @@ impl Run for Transaction {
         let handle = self.handle()?;
         let results = match handle {
             Open::Embedded(transaction) => transaction.query(text).bind(variables(binds)).await?,
-            Open::Remote(transaction) => transaction.query(text).bind(variables(binds)).await?,
+            Open::Remote(remote, transaction) => remote.query_in(&transaction, text, variables(binds)).await?,
         };
         values(results)
     }
 
+    fn wrote(&self) {
+        self.inner.writes.fetch_add(1, Ordering::Relaxed);
+    }
+
     fn touch(&self, key: HotKey) -> Result<(), Error> {
-        let conflict = !self.inner.turn.covers(&key) && self.inner.store.hot.is_hot(&key);
+        // Only a first, optimistic attempt gives way at once; a later one runs through to learn of all the records that it needs.
+        let conflict = self.inner.turn.is_free() && self.inner.store.hot.is_hot(&key);
         self.inner.touched().insert(key);
         if conflict { Err(Error::Conflict) } else { Ok(()) }
     }
@@ -165,11 +180,11 @@ impl Drop for Inner {
 async fn roll_back(open: Open) {
     let outcome = match open {
         Open::Embedded(transaction) => match Arc::into_inner(transaction) {
-            Some(transaction) => transaction.cancel().await.map(drop),
+            Some(transaction) => transaction.cancel().await.map(drop).map_err(Error::from),
             None => return,
         },
-        Open::Remote(transaction) => match Arc::into_inner(transaction) {
-            Some(transaction) => transaction.cancel().await.map(drop),
+        Open::Remote(remote, transaction) => match Arc::into_inner(transaction) {
+            Some(transaction) => remote.cancel(transaction).await,
             None => return,
         },
     };
@@ -243,11 +258,11 @@ impl Attempts {
         Self { store: store.clone(), made: 0, last: None, wanted: BTreeSet::new() }
     }
 
-    /// Begins the next attempt, in turn.
+    /// Waits for the turn of the next attempt. What must not be held while waiting is taken between this and [`Attempts::begin`].
     ///
     /// # Errors
-    /// [`Error::Conflict`] when there were too many already.
-    pub async fn next(&mut self) -> Result<Transaction, Error> {
+    /// [`Error::Conflict`] when there were too many attempts already.
+    pub async fn turn(&mut self) -> Result<Turn, Error> {
         if self.made >= ATTEMPTS_MAX {
             return Err(Error::Conflict);
         }
@@ -264,7 +279,14 @@ impl Attempts {
             tokio::time::sleep(Duration::from_millis(u64::from(pause) + u64::from(self.made) % 3)).await;
         }
         self.made += 1;
-        let turn = if self.wanted.is_empty() { Turn::default() } else { self.store.hot.turn(self.wanted.clone()).await };
+        Ok(if self.wanted.is_empty() { Turn::default() } else { self.store.hot.turn(self.wanted.clone()).await })
+    }
+
+    /// Begins the attempt: what it reads is of this moment.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn begin(&mut self, turn: Turn) -> Result<Transaction, Error> {
         let transaction = self.store.begin_with(turn).await?;
         self.last = Some(Arc::clone(&transaction.inner));
         Ok(transaction)

@@ -286,3 +286,29 @@ async fn the_memory_caps_reach_the_database() {
     let capacity = log.lines().find(|line| line.trim_start().starts_with("capacity"));
     assert!(capacity.is_some_and(|line| line.contains("50331648")), "{capacity:?}");
 }
+
+#[tokio::test]
+async fn an_unknown_parameter_of_the_management_api_is_refused() {
+    let app = TestApp::start().await;
+    let admin = app.admin().await;
+    admin.collection("keep", json!([{"name": "text", "type": "text"}])).await;
+    let careless = [
+        (Method::DELETE, "/api/collections/keep?force=true&dry_run=true"),
+        (Method::PATCH, "/api/collections/keep?dryrun=true"),
+        (Method::GET, "/api/policies?zz=1"),
+        (Method::POST, "/api/auth/logout?zz=1"),
+    ];
+    for (method, path) in careless {
+        let refused = admin.request(method, path).json(&json!({"fields": []})).send().await.problem(400, "query.invalid");
+        assert!(refused.answer.text.contains("query.unknown"), "{}", refused.answer);
+    }
+    let kept = admin.get("/api/collections/keep").await.json(200);
+    assert_eq!(kept["fields"][0]["name"], "text", "{kept}");
+}
+
+#[tokio::test]
+async fn what_the_command_line_takes_from_the_environment_is_no_unknown_setting() {
+    let environment = vec![("IRONRULE_DEMO".to_owned(), "shop".to_owned()), ("IRONRULE_SETUP_CODE".to_owned(), "x".to_owned())];
+    let app = TestApp::start_with(Options { environment, admin: false, ..Options::default() }).await;
+    assert_eq!(app.anonymous().get("/api/records/products").await.list().len(), 3);
+}

@@ -17,28 +17,66 @@ use crate::Error;
 #[derive(Clone)]
 pub(super) struct RequestId(pub(super) Arc<str>);
 
-/// Which methods the paths of the fixed API take, for the header `Allow`.
-pub(super) struct Methods(Vec<(Vec<String>, String)>);
+/// What the paths of the fixed API take: their methods, and the query parameters of each. Poem's routes do not tell the one, and nobody
+/// refuses the other.
+pub(super) struct Methods(Vec<FixedPath>);
+
+struct FixedPath {
+    segments: Vec<String>,
+    /// Methods in capitals, with the names of their query parameters.
+    operations: Vec<(String, Vec<String>)>,
+}
 
 impl Methods {
     /// Reads them out of the document.
     pub(super) fn of(spec: &str) -> Self {
         let document: serde_json::Value = serde_json::from_str(spec).unwrap_or_default();
         let paths = document["paths"].as_object().into_iter().flatten();
+        let query = |operation: &serde_json::Value| {
+            let parameters = operation["parameters"].as_array().into_iter().flatten().filter(|parameter| parameter["in"] == "query");
+            parameters.filter_map(|parameter| parameter["name"].as_str().map(str::to_owned)).collect()
+        };
         let entry = |(path, operations): (&String, &serde_json::Value)| {
-            let segments = path.split('/').map(str::to_owned).collect();
-            let methods: Vec<String> = operations.as_object().into_iter().flatten().map(|(method, _)| method.to_uppercase()).collect();
-            (segments, methods.join(", "))
+            let operations = operations.as_object().into_iter().flatten();
+            FixedPath {
+                segments: path.split('/').map(str::to_owned).collect(),
+                operations: operations.map(|(method, operation)| (method.to_uppercase(), query(operation))).collect(),
+            }
         };
         Self(paths.map(entry).collect())
     }
 
-    fn allow(&self, path: &str) -> String {
-        let wanted: Vec<&str> = path.split('/').collect();
-        let same = |pattern: &[String]| {
-            pattern.len() == wanted.len() && pattern.iter().zip(&wanted).all(|(pattern, part)| pattern.starts_with('{') || pattern == part)
+    fn find(&self, path: &str) -> Option<&FixedPath> {
+        let wanted: Vec<&str> = path.trim_end_matches('/').split('/').collect();
+        let same = |one: &&FixedPath| {
+            let segments: Vec<&String> = one.segments.iter().filter(|segment| !segment.is_empty()).collect();
+            let wanted: Vec<&&str> = wanted.iter().filter(|part| !part.is_empty()).collect();
+            segments.len() == wanted.len() && segments.iter().zip(wanted).all(|(pattern, part)| pattern.starts_with('{') || pattern == part)
         };
-        self.0.iter().find(|(pattern, _)| same(pattern)).map_or_else(|| "GET".to_owned(), |(_, methods)| methods.clone())
+        // A literal segment wins over a parameter, as in the routes.
+        self.0.iter().filter(same).min_by_key(|one| one.segments.iter().filter(|segment| segment.starts_with('{')).count())
+    }
+
+    fn allow(&self, path: &str) -> String {
+        let methods = |one: &FixedPath| one.operations.iter().map(|(method, _)| method.as_str()).collect::<Vec<_>>().join(", ");
+        self.find(path).map_or_else(|| "GET".to_owned(), methods)
+    }
+
+    /// Refuses query parameters that the operation does not have: `dryrun=true` must not be taken for nothing.
+    fn check_query(&self, request: &Request) -> Result<(), Error> {
+        let Some(known) = self.find(request.uri().path()).and_then(|one| {
+            let operation = one.operations.iter().find(|(method, _)| method == request.method().as_str());
+            operation.map(|(_, parameters)| parameters)
+        }) else {
+            return Ok(());
+        };
+        let mut violations = model::Violations::default();
+        for (name, _) in url::form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes()) {
+            if !known.iter().any(|one| *one == name) {
+                violations.add(model::Pointer::field(&name), "query.unknown", format!("unknown query parameter `{name}`"));
+            }
+        }
+        violations.or(()).map_err(Error::Query)
     }
 }
 
@@ -62,6 +100,7 @@ impl<E> Boundary<E> {
             Error::MethodNotAllowed { allow: self.methods.allow(path) }
         } else {
             match error.status() {
+                StatusCode::UNSUPPORTED_MEDIA_TYPE if path == "/api/plugins" => Error::UnsupportedType { expected: "application/wasm" },
                 StatusCode::UNSUPPORTED_MEDIA_TYPE => Error::UnsupportedType { expected: "application/json" },
                 StatusCode::NOT_FOUND => Error::NoRoute,
                 status if status.is_client_error() => {
@@ -83,7 +122,12 @@ impl<E: Endpoint> Endpoint for Boundary<E> {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         request.extensions_mut().insert(RequestId(Arc::clone(&id)));
 
-        let outcome = AssertUnwindSafe(self.inner.get_response_or_error(request)).catch_unwind().await;
+        let checked = self.methods.check_query(&request);
+        let answering = async {
+            checked?;
+            self.inner.get_response_or_error(request).await
+        };
+        let outcome = AssertUnwindSafe(answering).catch_unwind().await;
         let mut response = match outcome {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => self.problem(&error, &path, &id),

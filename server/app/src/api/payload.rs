@@ -22,16 +22,26 @@ use crate::Error;
 const DISCARDED_MAX_BYTES: usize = 16 << 20;
 const DISCARDING_WITHIN: Duration = Duration::from_secs(5);
 
+/// How long a client may take to send a body.
+const READING_WITHIN: Duration = Duration::from_secs(30);
+
 /// Reads a body that must not be larger than `max`.
 pub(super) async fn read(body: Body, declared: Option<&str>, max: usize) -> Result<Bytes, Error> {
     let mut body: BoxBody<Bytes, std::io::Error> = body.into();
     let mut bytes = BytesMut::new();
     let declared_too_large = declared.and_then(|length| length.parse::<u64>().ok()).is_some_and(|length| length > max as u64);
-    while !declared_too_large && bytes.len() <= max {
-        match body.frame().await {
-            None => return Ok(bytes.freeze()),
-            Some(frame) => bytes.extend(frame.map_err(broken_off)?.into_data().unwrap_or_default()),
+    let reading = async {
+        while !declared_too_large && bytes.len() <= max {
+            match body.frame().await {
+                None => return Ok::<bool, Error>(true),
+                Some(frame) => bytes.extend(frame.map_err(broken_off)?.into_data().unwrap_or_default()),
+            }
         }
+        Ok(false)
+    };
+    let complete = tokio::time::timeout(READING_WITHIN, reading).await;
+    if complete.map_err(|_| Error::Body(Violation::new(Pointer::root(), "body.timeout", "the body took too long to arrive")))?? {
+        return Ok(bytes.freeze());
     }
     let discarding = async {
         let mut discarded = bytes.len();

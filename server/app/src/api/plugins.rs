@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use model::{Pointer, Violation};
+use model::{Action, Pointer, Violation};
 use plugins::Grants;
 use poem::{Request, RequestBody};
 use poem_openapi::{
@@ -14,7 +14,10 @@ use poem_openapi::{
     types::Any,
 };
 
-use super::payload::{Reply, read};
+use super::{
+    payload::{Reply, read},
+    visitor,
+};
 use crate::{
     Error,
     call::Call,
@@ -57,6 +60,8 @@ impl ParsePayload for Component {
     const IS_REQUIRED: bool = true;
 
     async fn from_request(request: &Request, body: &mut RequestBody) -> poem::Result<Self> {
+        // Who may not install anything must not make the server read 25 MiB first.
+        visitor::call(request).await?.authorize(Action::Create, stories::OBJECT)?;
         Ok(Self(read(body.take()?, request.header("content-length"), COMPONENT_MAX_BYTES).await?))
     }
 }

@@ -32,6 +32,7 @@ impl ResponseError for Error {
 fn kind(error: &Error) -> (StatusCode, &str) {
     use StatusCode as S;
     match error {
+        Error::Body(violation) if violation.code == "body.timeout" => (S::REQUEST_TIMEOUT, "body.timeout"),
         Error::Body(violation) => (S::BAD_REQUEST, &violation.code),
         Error::Query(_) => (S::BAD_REQUEST, "query.invalid"),
         Error::Unauthenticated => (S::UNAUTHORIZED, "auth.required"),

@@ -1,7 +1,10 @@
 //! The data API: one hand-written endpoint for every collection, because collections come and go while the server runs, and because it is
 //! the hot path.
 
-use poem::{Endpoint, IntoResponse, Request, Response, http::Method, http::StatusCode};
+use poem::{
+    Endpoint, IntoResponse, Request, Response,
+    http::{Method, StatusCode, header},
+};
 
 use super::{PublicUrl, payload, visitor};
 use crate::{
@@ -51,7 +54,7 @@ impl Endpoint for Record {
     async fn call(&self, mut request: Request) -> poem::Result<Response> {
         let call = visitor::call(&request).await?;
         let (collection, id) = (parameter(&request, "collection")?, parameter(&request, "id")?);
-        let if_match = request.header("if-match").map(str::to_owned);
+        let if_match = if_match(&request)?;
         let answer = match *request.method() {
             Method::GET | Method::HEAD => {
                 let fields = fields(&request)?;
@@ -79,6 +82,13 @@ impl Endpoint for Record {
         };
         Ok(answer.into_response())
     }
+}
+
+/// The header `If-Match`, several lines as one. One that cannot be read matches nothing, rather than being passed over.
+fn if_match(request: &Request) -> Result<Option<String>, Error> {
+    let lines = request.headers().get_all(header::IF_MATCH).iter();
+    let tags: Vec<&str> = lines.map(|line| line.to_str().map_err(|_| Error::VersionMismatch)).collect::<Result<_, _>>()?;
+    Ok((!tags.is_empty()).then(|| tags.join(",")))
 }
 
 fn parameter(request: &Request, name: &str) -> Result<String, Error> {

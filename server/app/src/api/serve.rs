@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc};
 use poem::{
     Addr, Endpoint as _, Request, Response,
     endpoint::BoxEndpoint,
-    http::uri::Scheme,
+    http::{StatusCode, uri::Scheme},
     web::{LocalAddr, RemoteAddr},
 };
 
@@ -30,6 +30,10 @@ impl Endpoint {
         let local = LocalAddr(Addr::SocketAddr(local));
         let peer = RemoteAddr(Addr::SocketAddr(peer));
         let request = Request::from((request, local, peer, Scheme::HTTP));
-        hyper::Response::from(self.inner.get_response(request).await)
+        let inner = Arc::clone(&self.inner);
+        // A task of its own: a client that hangs up must not stop a story between its commit and what follows.
+        let answering = tokio::spawn(async move { inner.get_response(request).await });
+        let response = answering.await.unwrap_or_else(|_| Response::builder().status(StatusCode::INTERNAL_SERVER_ERROR).finish());
+        hyper::Response::from(response)
     }
 }

@@ -14,7 +14,8 @@ pub async fn refresh(call: &Call, token: &str) -> Result<Tokens, Error> {
     let mut attempts = Attempts::new(&call.app.store);
     loop {
         // The look and the change are one transaction: of two that spend the same token at once, only one may succeed.
-        let transaction = attempts.next().await?;
+        let turn = attempts.turn().await?;
+        let transaction = attempts.begin(turn).await?;
         let spent = spend(call, &transaction, id, secret).await;
         let outcome = match spent {
             Ok(outcome) => transaction.commit().await.map(|()| outcome).map_err(Error::from),

@@ -6,17 +6,42 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::TimeDelta;
 use model::{Record, time::datetime_text};
 use store::{
-    Run,
+    Attempts, Run,
     sessions::{self, SessionRow},
 };
 
 use super::{Tokens, keyring::random_bytes, owner_view};
 use crate::{Error, call::Call};
 
-/// Begins a session for an account.
-pub(super) async fn begin(call: &Call, account: Record) -> Result<Tokens, Error> {
+/// Begins a session for an account whose password was just checked. Checking takes its time, so the account is looked at once more: a
+/// password that was changed meanwhile must not open a session.
+pub(super) async fn begin(call: &Call, checked: Record) -> Result<Tokens, Error> {
+    let users = super::users(&call.app)?;
     let id = ulid::Ulid::new().to_string();
-    renew(call, &call.app.store, &id, &call.now, account).await
+    let mut attempts = Attempts::new(&call.app.store);
+    loop {
+        let turn = attempts.turn().await?;
+        let transaction = attempts.begin(turn).await?;
+        let account = store::records::get_locked(&transaction, &users, &checked.tenant, &checked.id).await;
+        let tokens = match account {
+            Ok(Some(account)) if account.values.get("password") == checked.values.get("password") => {
+                renew(call, &transaction, &id, &call.now, account).await
+            }
+            Ok(_) => Err(Error::InvalidCredentials),
+            Err(error) => Err(error.into()),
+        };
+        let outcome = match tokens {
+            Ok(tokens) => transaction.commit().await.map(|()| tokens).map_err(Error::from),
+            Err(error) => {
+                transaction.rollback().await;
+                Err(error)
+            }
+        };
+        match outcome {
+            Err(error) if error.is_conflict() && attempts.are_left() => {}
+            outcome => return outcome,
+        }
+    }
 }
 
 /// Gives a session its next refresh token and signs an access token.

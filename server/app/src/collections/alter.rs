@@ -2,7 +2,7 @@
 //! would lose or break it needs `force`, and `dry_run` says what would happen.
 
 use model::{
-    Action, Collection, Draft, Pointer, Violations,
+    Action, Collection, Draft, FieldType, Pointer, Violations,
     collection::{Definition, Index, Kind},
     field::Field,
     validate,
@@ -62,7 +62,7 @@ pub async fn alter(call: &Call, name: &str, alteration: Alteration, manner: Mann
         error => Error::Store(error),
     })?;
     store::catalog::put(&transaction, after.definition()).await?;
-    world::advance(&transaction).await?;
+    world::advance(&transaction, call).await?;
     transaction.commit().await.map_err(|_| Error::Conflict)?;
     call.app.refresh().await?;
     tracing::info!(request = %call.id, collection = name, forced = (manner == Manner::Forced), "altered a collection");
@@ -101,6 +101,13 @@ async fn losses(call: &Call, before: &Collection, after: &Collection) -> Result<
             losses.add(Pointer::field(&field.name), "field.dropped", message);
         }
     }
+    for (old, new) in before.fields().filter_map(|old| Some((old, after.field(&old.name)?))) {
+        let elsewhere = old.kind == FieldType::Relation && new.kind == FieldType::Relation && old.collection != new.collection;
+        let opened = old.kind == FieldType::Password && new.kind != FieldType::Password;
+        if (elsewhere || opened) && store::records::count_filled(&call.app.store, before, &old.name).await? > 0 {
+            losses.add(Pointer::field(&old.name), "field.retyped", format!("the values of `{}` would mean nothing any more", old.name));
+        }
+    }
     let changed: Vec<&Field> = after.fields().filter(|field| before.field(&field.name) != Some(*field)).collect();
     if changed.is_empty() {
         return Ok(losses);
@@ -130,7 +137,8 @@ async fn losses(call: &Call, before: &Collection, after: &Collection) -> Result<
 
 /// Brings the values of fields that have another type now into its form; those that do not fit are what `force` has given up.
 async fn retype(transaction: &store::Transaction, before: &Collection, after: &Collection) -> Result<(), Error> {
-    let same = |field: &&Field| before.field(&field.name).is_none_or(|old| (old.kind, old.many) == (field.kind, field.many));
+    let shape = |field: &Field| (field.kind, field.many, field.collection.clone());
+    let same = |field: &&Field| before.field(&field.name).is_none_or(|old| shape(old) == shape(field));
     let retyped: Vec<&Field> = after.fields().filter(|field| !same(field)).collect();
     let mut position = String::new();
     while !retyped.is_empty() {
@@ -141,7 +149,12 @@ async fn retype(transaction: &store::Transaction, before: &Collection, after: &C
             for field in &retyped {
                 let value = record.values.get(&field.name).filter(|value| !value.is_null());
                 let Some(value) = value else { continue };
-                let converted = validate::retyped(after, &field.name, value.clone()).unwrap_or_default();
+                let old = before.field(&field.name);
+                let void = old.is_some_and(|old| {
+                    old.kind == FieldType::Password
+                        || old.kind == FieldType::Relation && field.kind == FieldType::Relation && old.collection != field.collection
+                });
+                let converted = if void { None } else { validate::retyped(after, &field.name, value.clone()) }.unwrap_or_default();
                 if converted != *value {
                     store::records::retype(transaction, after, &record.id, &field.name, &converted).await?;
                 }

@@ -28,7 +28,7 @@ pub async fn create(call: &Call, definition: Definition) -> Result<Collection, E
     let transaction = call.app.store.begin().await?;
     store::schema::create_table(&transaction, &collection).await?;
     store::catalog::put(&transaction, collection.definition()).await?;
-    world::advance(&transaction).await?;
+    world::advance(&transaction, call).await?;
     transaction.commit().await.map_err(|_| Error::Conflict)?;
     call.app.refresh().await?;
     tracing::info!(request = %call.id, collection = collection.name(), "created a collection");

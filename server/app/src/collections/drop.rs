@@ -33,7 +33,7 @@ pub async fn drop(call: &Call, name: &str, force: bool) -> Result<Collection, Er
     let transaction = call.app.store.begin().await?;
     store::schema::drop_table(&transaction, &collection).await?;
     store::catalog::remove(&transaction, name).await?;
-    world::advance(&transaction).await?;
+    world::advance(&transaction, call).await?;
     transaction.commit().await.map_err(|_| Error::Conflict)?;
     call.app.refresh().await?;
     tracing::info!(request = %call.id, collection = name, "dropped a collection");

@@ -2,7 +2,7 @@
 
 use model::{Action, Draft};
 
-use super::{Shown, committed, passwords, steps};
+use super::{Share, Shown, committed, passwords, steps};
 use crate::{Error, call::Call};
 
 /// Makes a record out of a JSON body.
@@ -16,7 +16,7 @@ pub async fn create(call: &Call, collection: &str, body: &[u8]) -> Result<Shown,
     let draft = passwords::sealed(&defined, draft).await?;
 
     let name = collection.to_owned();
-    let record = committed(call, move |call, transaction| {
+    let record = committed(call, Share::WithOthers, move |call, transaction| {
         let (name, draft) = (name.clone(), draft.clone());
         async move {
             let collection = call.collection(&name)?;

@@ -1,8 +1,8 @@
 //! The story of a deleted record.
 
-use model::{Action, collection::USERS};
+use model::{Action, Collection, collection::USERS};
 
-use super::{Shown, committed, steps};
+use super::{Share, Shown, committed, steps};
 use crate::{Error, call::Call};
 
 /// Deletes a stored record and returns it as it was. `if_match` is the entity tag that it must still have.
@@ -13,8 +13,10 @@ pub async fn delete(call: &Call, collection: &str, id: &str, if_match: Option<St
     let defined = call.collection(collection)?;
     call.plan(Action::Delete, &defined)?;
 
+    let pointed_to = call.world.catalog.values().flat_map(Collection::fields).any(|field| field.collection.as_deref() == Some(collection));
+    let share = if pointed_to { Share::Alone } else { Share::WithOthers };
     let (name, id) = (collection.to_owned(), id.to_owned());
-    let record = committed(call, move |call, transaction| {
+    let record = committed(call, share, move |call, transaction| {
         let (name, id, if_match) = (name.clone(), id.clone(), if_match.clone());
         async move {
             let collection = call.collection(&name)?;

@@ -1,6 +1,6 @@
 //! Passwords: hashed with Argon2id before anything else sees them, rules included.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use argon2::{
     Algorithm, Argon2, Params, Version,
@@ -18,7 +18,7 @@ static ARGON2: LazyLock<Argon2<'static>> = LazyLock::new(|| {
 });
 
 /// Hashing is made to be expensive; more than this at once would starve everybody else.
-static HASHING: Semaphore = Semaphore::const_new(2);
+static HASHING: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(2)));
 
 /// Replaces every plain password of a draft by its hash. One that is too short, too long or no text stays, for validation to report with
 /// everything else; but a text that looks like a hash never passes for one.
@@ -67,6 +67,12 @@ pub(crate) async fn verify(plain: String, stored: Option<String>) -> Result<Chec
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
-    let _permit = HASHING.acquire().await.map_err(|error| Error::Internal(error.to_string()))?;
+    let permit = Arc::clone(&HASHING).acquire_owned().await.map_err(|error| Error::Internal(error.to_string()))?;
+    // The permit goes with the work, which goes on when whoever asked for it has gone.
+    let work = move || {
+        let done = work();
+        drop(permit);
+        done
+    };
     tokio::task::spawn_blocking(work).await.map_err(|error| Error::Internal(error.to_string()))
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use model::{Collection, Draft, Value};
+use model::{Collection, Draft, FieldType, Value};
 use plugins::{BoxFuture, Failure, Records};
 use store::{Transaction, records::Ground};
 
@@ -65,6 +65,23 @@ impl RuleRecords {
                 Failure::fatal("unavailable", message)
             }
         }
+    }
+
+    /// What the guest hears of a write that failed. When it had written something already, only the whole transaction can undo that.
+    fn failed_write(&self, error: Error, writes_before: u64) -> Failure {
+        if self.transaction.writes() == writes_before {
+            return self.failure(error);
+        }
+        let message = error.to_string();
+        self.fault.put(error);
+        Failure::fatal("invalid", message)
+    }
+
+    /// The draft of a write. Passwords are not for plugins to set: what they hand over would be taken for a hash.
+    fn draft_for(collection: &Collection, content: &str) -> Result<Draft, Error> {
+        let mut draft = Self::draft(content)?;
+        draft.values.retain(|name, _| collection.field(name).is_none_or(|field| field.kind != FieldType::Password));
+        Ok(draft)
     }
 
     fn authority(&self) -> Authority {
@@ -150,37 +167,40 @@ impl Records for RuleRecords {
     fn create<'a>(&'a mut self, collection: &'a str, content: &'a str) -> BoxFuture<'a, Result<String, Failure>> {
         Box::pin(async move {
             self.deeper()?;
+            let writes = self.transaction.writes();
             let story = async {
                 let collection = self.collection(collection)?;
-                let draft = Self::draft(content)?;
+                let draft = Self::draft_for(&collection, content)?;
                 let record = steps::create(&self.call, &self.transaction, &collection, self.authority(), draft).await?;
                 Ok(record_json(&collection, &record))
             };
-            story.await.map_err(|error| self.failure(error))
+            story.await.map_err(|error| self.failed_write(error, writes))
         })
     }
 
     fn update<'a>(&'a mut self, collection: &'a str, id: &'a str, patch: &'a str) -> BoxFuture<'a, Result<String, Failure>> {
         Box::pin(async move {
             self.deeper()?;
+            let writes = self.transaction.writes();
             let story = async {
                 let collection = self.collection(collection)?;
-                let change = Change { id, draft: Self::draft(patch)?, manner: Manner::Merge, if_match: None };
+                let change = Change { id, draft: Self::draft_for(&collection, patch)?, manner: Manner::Merge, if_match: None };
                 let record = steps::update(&self.call, &self.transaction, &collection, self.authority(), change).await?;
                 Ok(record_json(&collection, &record))
             };
-            story.await.map_err(|error| self.failure(error))
+            story.await.map_err(|error| self.failed_write(error, writes))
         })
     }
 
     fn delete<'a>(&'a mut self, collection: &'a str, id: &'a str) -> BoxFuture<'a, Result<(), Failure>> {
         Box::pin(async move {
             self.deeper()?;
+            let writes = self.transaction.writes();
             let story = async {
                 let collection = self.collection(collection)?;
                 steps::delete(&self.call, &self.transaction, &collection, self.authority(), id, None).await.map(drop)
             };
-            story.await.map_err(|error| self.failure(error))
+            story.await.map_err(|error| self.failed_write(error, writes))
         })
     }
 }

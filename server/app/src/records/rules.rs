@@ -40,7 +40,8 @@ pub(super) async fn before_write(
         match run.result {
             Ok(outcome) => {
                 if let (Some(patch), Some(draft)) = (outcome.patch, draft.as_deref_mut()) {
-                    draft.merge(patch_object(installed, &patch)?);
+                    let patch = patch_object(installed, &patch)?;
+                    draft.merge(without_passwords(subject.collection, &patch));
                 }
             }
             Err(Refusal::Rejected(rejection)) => merge(&mut refused, refusal(installed, rejection)?)?,
@@ -84,6 +85,7 @@ fn event(call: &Call, subject: &Subject<'_>, rule: &str, after: Option<String>) 
         context: Value::Object(context).to_json(),
         now_ms: u64::try_from(call.moment.timestamp_millis()).unwrap_or_default(),
         seed: u64::from_le_bytes(first),
+        depth: usize::from(call.depth),
     }
 }
 

@@ -1,10 +1,13 @@
 //! The steps of a write inside an open transaction: load, run rules, validate, check the result, write, log. Requests, plugins and cascades
 //! all come through here.
 
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, LazyLock, Mutex, PoisonError},
+};
 
 use model::{
-    Action, Collection, Draft, FieldType, NewRecord, Pointer, Record, Value, Violations, collection::USERS, field::OnDelete,
+    Action, Collection, Draft, Field, FieldType, NewRecord, Pointer, Record, Value, Violations, collection::USERS, field::OnDelete,
     record::SYSTEM_FIELDS, validate,
 };
 use plugins::Operation;
@@ -128,10 +131,41 @@ pub(super) async fn delete(
     id: &str,
     if_match: Option<&str>,
 ) -> Result<Record, Error> {
+    delete_with(call, transaction, collection, authority, (id, if_match), &mut Going::default()).await
+}
+
+/// The records that one deletion takes along, itself included: `collection` and `id`.
+#[derive(Default)]
+struct Going {
+    records: BTreeSet<(String, String)>,
+    depth: usize,
+}
+
+impl Going {
+    fn has(&self, collection: &Collection, id: &str) -> bool {
+        self.records.contains(&(collection.name().to_owned(), id.to_owned()))
+    }
+}
+
+/// How many records one deletion may take along, and over how many relations in a row.
+const GOING_MAX: usize = 1_000;
+const GOING_DEPTH_MAX: usize = 16;
+
+async fn delete_with(
+    call: &Call,
+    transaction: &Transaction,
+    collection: &Collection,
+    authority: Authority,
+    (id, if_match): (&str, Option<&str>),
+    going: &mut Going,
+) -> Result<Record, Error> {
+    going.records.insert((collection.name().to_owned(), id.to_owned()));
     let stored = load(call, transaction, collection, &authority, id, if_match).await?;
     let subject = Subject { collection, operation: Operation::Delete, id, before: Some(&stored) };
     let ran = rules::before_write(call, transaction, &subject, None).await?;
-    release_dependents(call, transaction, collection, &authority, id).await?;
+    going.depth += 1;
+    release_dependents(call, transaction, collection, &authority, id, going).await?;
+    going.depth -= 1;
     store::records::remove(transaction, collection, id).await?;
     if collection.name() == USERS {
         store::sessions::remove_all(transaction, id).await?;
@@ -211,65 +245,64 @@ async fn release_dependents(
     collection: &Collection,
     authority: &Authority,
     id: &str,
+    going: &mut Going,
 ) -> Result<(), Error> {
     for other in call.world.catalog.values() {
         for field in other.fields().filter(|field| field.collection.as_deref() == Some(collection.name())) {
-            match field.on_delete.unwrap_or_default() {
-                OnDelete::Restrict => {
-                    let found = store::records::referring(transaction, other, &call.caller.tenant, &field.name, id, 2).await?;
-                    if found.iter().any(|record| record.id != id) {
-                        return Err(Error::Referenced { collection: other.name().to_owned(), field: field.name.clone() });
-                    }
+            let dependents = dependents(call, transaction, other, field, id).await?;
+            for record in dependents {
+                // One that goes anyway is in nobody's way; that also ends circles.
+                if going.has(other, &record.id) {
+                    continue;
                 }
-                OnDelete::Cascade => {
-                    let authority = authority.of_dependents(call, Action::Delete, other);
-                    for record in dependents(call, transaction, other, &field.name, id).await? {
-                        Box::pin(delete(
-                            call,
-                            transaction,
-                            other,
-                            authority.as_ref().map_err(|_| unreleased(other, field))?.clone(),
-                            &record.id,
-                            None,
-                        ))
-                        .await?;
+                let released = release(call, transaction, (other, field), authority, (&record, id), going).await;
+                released.map_err(|error| match error {
+                    // What keeps the record is not for this caller to know.
+                    Error::NotFound { .. } | Error::Denied { .. } | Error::Unauthenticated | Error::FieldsDenied(_) => {
+                        unreleased(other, field)
                     }
-                }
-                OnDelete::Unset => {
-                    let authority = authority.of_dependents(call, Action::Update, other);
-                    for record in dependents(call, transaction, other, &field.name, id).await? {
-                        let draft = without(&record, &field.name, id);
-                        let change = Change { id: &record.id, draft, manner: Manner::Merge, if_match: None };
-                        Box::pin(update(
-                            call,
-                            transaction,
-                            other,
-                            authority.as_ref().map_err(|_| unreleased(other, field))?.clone(),
-                            change,
-                        ))
-                        .await?;
-                    }
-                }
+                    error => error,
+                })?;
             }
         }
     }
     Ok(())
 }
 
-/// The most records that one deletion may take along.
-const DEPENDENTS_MAX: usize = 1_000;
+/// Deletes or changes one record that points to the one that is deleted, or says that it is in the way.
+async fn release(
+    call: &Call,
+    transaction: &Transaction,
+    (other, field): (&Collection, &Field),
+    authority: &Authority,
+    (record, id): (&Record, &str),
+    going: &mut Going,
+) -> Result<(), Error> {
+    match field.on_delete.unwrap_or_default() {
+        OnDelete::Restrict => Err(unreleased(other, field)),
+        OnDelete::Cascade if going.depth >= GOING_DEPTH_MAX || going.records.len() >= GOING_MAX => Err(unreleased(other, field)),
+        OnDelete::Cascade => {
+            let authority = authority.of_dependents(call, Action::Delete, other)?;
+            Box::pin(delete_with(call, transaction, other, authority, (&record.id, None), going)).await.map(drop)
+        }
+        OnDelete::Unset => {
+            let authority = authority.of_dependents(call, Action::Update, other)?;
+            let change = Change { id: &record.id, draft: without(record, &field.name, id), manner: Manner::Merge, if_match: None };
+            update(call, transaction, other, authority, change).await.map(drop)
+        }
+    }
+}
 
-async fn dependents(call: &Call, transaction: &Transaction, other: &Collection, field: &str, id: &str) -> Result<Vec<Record>, Error> {
-    let mut found = store::records::referring(transaction, other, &call.caller.tenant, field, id, DEPENDENTS_MAX + 1).await?;
-    found.retain(|record| record.id != id);
-    if found.len() > DEPENDENTS_MAX {
-        return Err(Error::Referenced { collection: other.name().to_owned(), field: field.to_owned() });
+async fn dependents(call: &Call, transaction: &Transaction, other: &Collection, field: &Field, id: &str) -> Result<Vec<Record>, Error> {
+    let found = store::records::referring(transaction, other, &call.caller.tenant, &field.name, id, GOING_MAX + 1).await?;
+    if found.len() > GOING_MAX {
+        return Err(unreleased(other, field));
     }
     Ok(found)
 }
 
 /// The caller may not change a record that would have to go along, so the one it depends on stays.
-fn unreleased(other: &Collection, field: &model::Field) -> Error {
+fn unreleased(other: &Collection, field: &Field) -> Error {
     Error::Referenced { collection: other.name().to_owned(), field: field.name.clone() }
 }
 
@@ -310,12 +343,14 @@ async fn log(
         Authority::Plan(plan) => (call.caller.principal.to_string(), plan.rules().iter().map(|rule| rule.id.clone()).collect()),
         Authority::Grant(plugin) => (format!("plugin:{plugin}"), Vec::new()),
     };
+    let (before, after) =
+        (before.map(|record| without_passwords(collection, record)), after.map(|record| without_passwords(collection, record)));
     let change = changes::Change {
         id: next_id(),
         action,
         collection: collection.name(),
-        before,
-        after,
+        before: before.as_ref(),
+        after: after.as_ref(),
         principal,
         plugins,
         policies,
@@ -324,6 +359,15 @@ async fn log(
     };
     changes::append(transaction, &change).await?;
     Ok(())
+}
+
+/// The change log is kept for long; hashes of passwords are not.
+fn without_passwords(collection: &Collection, record: &Record) -> Record {
+    let mut record = record.clone();
+    for field in collection.fields().filter(|field| field.kind == FieldType::Password) {
+        record.values.insert(field.name.clone(), Value::Null);
+    }
+    record
 }
 
 /// A new id: a ULID that is greater than every earlier one of this process, also within the same millisecond.

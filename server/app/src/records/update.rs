@@ -2,7 +2,7 @@
 
 use model::{Action, Draft, collection::USERS};
 
-use super::{Shown, committed, passwords, steps};
+use super::{Share, Shown, committed, passwords, steps};
 use crate::{Error, call::Call};
 
 /// How a draft and the stored record become one.
@@ -33,7 +33,7 @@ pub async fn update(
     let draft = passwords::sealed(&defined, draft).await?;
 
     let (name, id) = (collection.to_owned(), id.to_owned());
-    let record = committed(call, move |call, transaction| {
+    let record = committed(call, Share::WithOthers, move |call, transaction| {
         let (name, id, draft, if_match) = (name.clone(), id.clone(), draft.clone(), if_match.clone());
         async move {
             let collection = call.collection(&name)?;

@@ -107,3 +107,64 @@ async fn a_chain_of_cascades_stops_at_a_restriction_and_undoes_everything() {
     admin.get(&path(&thing)).await.expect(200);
     admin.get(&note).await.expect(200);
 }
+
+/// Nodes that point to other nodes and go along with them.
+async fn nodes(admin: &Client) {
+    let pointer = |name: &str| json!({"name": name, "type": "relation", "collection": "nodes", "on_delete": "cascade"});
+    admin.collection("nodes", json!([pointer("first"), pointer("second")])).await;
+}
+
+#[tokio::test]
+async fn a_circle_of_cascades_goes_as_a_whole() {
+    let (_app, admin) = things().await;
+    nodes(&admin).await;
+    let one = admin.create("nodes", json!({})).await;
+    let two = admin.create("nodes", json!({"first": id(&one)})).await;
+    let itself = admin.create("nodes", json!({"first": id(&two)})).await;
+    let at = |node: &Value| format!("/api/records/nodes/{}", id(node));
+    admin.patch(&at(&one), json!({"first": id(&two)})).await.expect(200);
+    admin.patch(&at(&itself), json!({"second": id(&itself)})).await.expect(200);
+    admin.delete(&at(&one)).await.expect(200);
+    assert_eq!(admin.get("/api/records/nodes").await.list(), Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn what_hangs_on_two_that_go_is_in_nobodys_way() {
+    let (_app, admin) = things().await;
+    nodes(&admin).await;
+    let top = admin.create("nodes", json!({})).await;
+    let side = admin.create("nodes", json!({"first": id(&top)})).await;
+    admin.create("nodes", json!({"first": id(&top), "second": id(&side)})).await;
+    admin.delete(&format!("/api/records/nodes/{}", id(&top))).await.expect(200);
+    assert_eq!(admin.get("/api/records/nodes").await.list(), Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn a_chain_of_cascades_has_an_end() {
+    let (_app, admin) = things().await;
+    nodes(&admin).await;
+    let mut last = admin.create("nodes", json!({})).await;
+    let top = last.clone();
+    for _ in 0..40 {
+        last = admin.create("nodes", json!({"first": id(&last)})).await;
+    }
+    admin.delete(&format!("/api/records/nodes/{}", id(&top))).await.problem(409, "record.referenced");
+    assert_eq!(admin.query("/api/records/nodes", &[("limit", "100")]).await.list().len(), 41, "half of the chain is gone");
+}
+
+#[tokio::test]
+async fn nothing_points_to_a_record_that_went_at_the_same_moment() {
+    let (_app, admin) = things().await;
+    admin.collection("leaves", json!([{"name": "thing", "type": "relation", "collection": "things", "required": true}])).await;
+    for _ in 0..20 {
+        let thing = admin.create("things", json!({"title": "raced"})).await;
+        let leaf = json!({"thing": id(&thing)});
+        let at = path(&thing);
+        let leaves = futures_util::future::join_all((0..4).map(|_| admin.post("/api/records/leaves", leaf.clone())));
+        let (deleted, leaves) = futures_util::future::join(admin.delete(&at), leaves).await;
+        let kept = leaves.iter().filter(|answer| answer.status == 201).count();
+        let there = admin.get(&at).await.status == 200;
+        assert_eq!(there, deleted.status != 200);
+        assert!(there || kept == 0, "{kept} leaves point to a record that is gone");
+    }
+}
