@@ -132,7 +132,8 @@ async fn greet(app: &Arc<App>, address: SocketAddr, demo: Option<&str>, code: Op
     println!("OpenAPI        {url}/openapi.json");
     if let Some(code) = code {
         println!("There is no administrator yet. Create the first one with this one-time code:");
-        println!("  ironrule admin create --url {url} --code {code} --email you@example.com --password '...'");
+        let program = std::env::args().next().unwrap_or_else(|| "ironrule".to_owned());
+        println!("  {program} admin create --url {url} --code {code} --email you@example.com --password '...'");
     }
     if demo.is_some() {
         for line in bundle::demo_greeting(app, &url).await? {
