@@ -7,7 +7,10 @@ use std::{
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio},
-    sync::mpsc::{self, RecvTimeoutError, Sender},
+    sync::{
+        LazyLock,
+        mpsc::{self, RecvTimeoutError, Sender},
+    },
     thread,
     time::Instant,
 };
@@ -35,13 +38,18 @@ fn beside_this_test() -> PathBuf {
     folder.join("ironrule")
 }
 
-/// The root of the repository.
+/// The root of the repository that the tests run in. Asked at run time, because clones share the build directory: a test that was built in
+/// one must not look into it from another.
 ///
 /// # Panics
 /// Never: this crate lies in a folder.
 #[must_use]
 pub fn repository() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this crate lies in a folder")
+    static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
+        let this = env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+        this.parent().expect("this crate lies in a folder").to_owned()
+    });
+    &ROOT
 }
 
 /// Runs the binary to its end, for the commands that do end.

@@ -11,5 +11,3 @@ mod roles;
 mod traps;
 
 mod stock_casbin;
-
-mod figures;

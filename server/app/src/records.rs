@@ -81,37 +81,30 @@ impl<'a> Still<'a> {
 
 /// Runs the steps of a write in a transaction of their own and commits. After a conflict everything is run again, with fresh eyes, behind
 /// the other writers of the same records.
-///
-/// The whole runs as a task: a client that hangs up must not leave a commit half awaited.
 async fn committed<T, S, F>(call: &Call, share: Share, steps: S) -> Result<T, Error>
 where
-    T: Send + 'static,
-    S: Fn(Call, Transaction) -> F + Send + Sync + 'static,
-    F: Future<Output = Result<T, Error>> + Send,
+    S: Fn(Call, Transaction) -> F,
+    F: Future<Output = Result<T, Error>>,
 {
-    let call = call.clone();
-    let story = async move {
-        let mut attempts = Attempts::new(&call.app.store);
-        loop {
-            let turn = attempts.turn().await?;
-            // Collections and policies stand still while a write decides by them; a transaction that began before would see old indexes.
-            let _still = Still::wait(&call, share).await;
-            let transaction = attempts.begin(turn).await?;
-            let outcome = match steps(call.current(), transaction.clone()).await {
-                Ok(value) => transaction.commit().await.map(|()| value).map_err(Error::from),
-                Err(error) => {
-                    transaction.rollback().await;
-                    Err(error)
-                }
-            };
-            match outcome {
-                Err(error) if error.is_conflict() && attempts.are_left() => {
-                    tracing::debug!(request = %call.id, attempt = attempts.made(), "conflict")
-                }
-                Err(error) if error.is_conflict() => return Err(Error::Conflict),
-                outcome => return outcome,
+    let mut attempts = Attempts::new(&call.app.store);
+    loop {
+        let turn = attempts.turn().await?;
+        // Collections and policies stand still while a write decides by them; a transaction that began before would see old indexes.
+        let _still = Still::wait(call, share).await;
+        let transaction = attempts.begin(turn).await?;
+        let outcome = match steps(call.current(), transaction.clone()).await {
+            Ok(value) => transaction.commit().await.map(|()| value).map_err(Error::from),
+            Err(error) => {
+                transaction.rollback().await;
+                Err(error)
             }
+        };
+        match outcome {
+            Err(error) if error.is_conflict() && attempts.are_left() => {
+                tracing::debug!(request = %call.id, attempt = attempts.made(), "conflict");
+            }
+            Err(error) if error.is_conflict() => return Err(Error::Conflict),
+            outcome => return outcome,
         }
-    };
-    tokio::spawn(story).await.map_err(|error| Error::Internal(format!("a write ended early: {error}")))?
+    }
 }
