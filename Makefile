@@ -6,7 +6,7 @@ IRONRULE = $(CARGO_TARGET_DIR)/release/ironrule
 DATA_DIR ?= data
 LISTEN ?= 127.0.0.1:8090
 
-.PHONY: run build test test-rust test-web lint bench plugins clean-data
+.PHONY: run build test test-rust test-policies test-web lint bench plugins clean-data
 
 ## Build in release and serve the demo shop on an embedded database under ./data.
 run: build
@@ -17,7 +17,7 @@ build:
 	cargo build --release --workspace --bins
 
 ## Everything: format, lints, Rust tests on real parts, the SDK and the explorer in a real browser.
-test: lint test-rust test-web
+test: lint test-rust test-policies test-web
 
 lint: 
 	@.ci/prerequisites test
@@ -28,6 +28,13 @@ test-rust:
 	@.ci/prerequisites build
 	cargo build --release --workspace --bins
 	cargo test --release --workspace
+
+## The tests that stand beside policies, and what lint finds.
+test-policies: build
+	$(IRONRULE) policy test policies
+	$(IRONRULE) policy lint policies
+	$(IRONRULE) policy test server/app/demo/shop
+	$(IRONRULE) policy lint server/app/demo/shop
 
 test-web:
 	@.ci/prerequisites test

@@ -4,6 +4,7 @@
 
 use std::{
     cell::Cell,
+    collections::HashMap,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     sync::{Arc, Mutex, PoisonError},
@@ -14,6 +15,7 @@ use casbin::{
     CoreApi, DefaultModel, EffectKind, Effector, EffectorStream, Enforcer, MatchingFn, RoleManager, function_map::OperatorFunction,
     rhai::Dynamic,
 };
+use model::Truth;
 use parking_lot::RwLock;
 
 use crate::{error::Error, policy::Policy};
@@ -27,12 +29,14 @@ const WHOLE_RECORD: &str = "*";
 const EACH_FIELD: &str = "?";
 
 /// What the function `cond` of the model answers for a rule that has a condition.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 enum Doubt {
     /// It may hold: the rule matches, and the plan decides its condition for each record. This is what makes a plan.
     Later,
     /// There is no record that it could hold for: an allowing rule does not match, a denying one does.
     Denies,
+    /// There is a record, and this is what its conditions come out as, by their text.
+    Decided(Arc<HashMap<String, Truth>>),
 }
 
 /// Who wants to do what.
@@ -41,7 +45,7 @@ pub(crate) struct Question<'a> {
     /// The text of the principal.
     pub(crate) principal: &'a str,
     /// What the principal acts as, itself included.
-    pub(crate) subjects: &'a [String],
+    pub(crate) subjects: &'a [Arc<str>],
     pub(crate) tenant: &'a str,
     pub(crate) object: &'a str,
     pub(crate) action: &'a str,
@@ -53,13 +57,20 @@ pub(crate) fn check() -> Result<(), Error> {
 }
 
 /// Which of the candidates match for some record and some field, by position. None if the engine failed.
-pub(crate) fn matching(question: Question<'_>, candidates: &[&Policy]) -> Option<Vec<usize>> {
+pub(crate) fn matching(question: Question<'_>, candidates: &[Arc<Policy>]) -> Option<Vec<usize>> {
     ask(question, EACH_FIELD, Doubt::Later, candidates).map(|answer| answer.matched)
 }
 
 /// Whether the candidates allow something that has neither fields nor a record.
-pub(crate) fn allows(question: Question<'_>, candidates: &[&Policy]) -> bool {
+pub(crate) fn allows(question: Question<'_>, candidates: &[Arc<Policy>]) -> bool {
     ask(question, WHOLE_RECORD, Doubt::Denies, candidates).is_some_and(|answer| answer.allowed)
+}
+
+/// Whether the candidates, whose conditions come out as `truths` says, allow a field of a record (`*`: the record).
+pub(crate) fn decides(question: Question<'_>, field: &str, candidates: &[Arc<Policy>], truths: Vec<Truth>) -> bool {
+    let conditions = candidates.iter().map(|policy| policy.condition.as_ref().map_or("", |condition| condition.source()).to_owned());
+    let doubt = Doubt::Decided(Arc::new(conditions.zip(truths).collect()));
+    ask(question, field, doubt, candidates).is_some_and(|answer| answer.allowed)
 }
 
 struct Answer {
@@ -71,7 +82,7 @@ thread_local! {
     static SCRATCH: Cell<Option<Scratch>> = const { Cell::new(None) };
 }
 
-fn ask(question: Question<'_>, field: &str, doubt: Doubt, candidates: &[&Policy]) -> Option<Answer> {
+fn ask(question: Question<'_>, field: &str, doubt: Doubt, candidates: &[Arc<Policy>]) -> Option<Answer> {
     // Without rules Casbin would run its matcher once with empty columns, and it might match.
     let complete = [question.principal, question.tenant, question.object, question.action].iter().all(|text| !text.is_empty());
     if candidates.is_empty() || !complete {
@@ -114,20 +125,18 @@ impl Scratch {
         Ok(Self { enforcer, asking, matched })
     }
 
-    fn enforce(&mut self, question: Question<'_>, field: &str, doubt: Doubt, candidates: &[&Policy]) -> casbin::Result<Answer> {
+    fn enforce(&mut self, question: Question<'_>, field: &str, doubt: Doubt, candidates: &[Arc<Policy>]) -> casbin::Result<Answer> {
         self.fill(candidates)?;
         self.asking.write().set(question);
-        let mode = match doubt {
-            Doubt::Later => LATER,
-            Doubt::Denies => DENIES,
-        };
-        let columns = [question.principal, question.tenant, question.object, question.action, field, mode];
-        let allowed = self.enforcer.enforce(columns.map(|column| Dynamic::from(column.to_owned())).to_vec())?;
+        let texts = [question.principal, question.tenant, question.object, question.action, field];
+        let mut columns: Vec<Dynamic> = texts.iter().map(|&text| Dynamic::from(text.to_owned())).collect();
+        columns.push(Dynamic::from(doubt));
+        let allowed = self.enforcer.enforce(columns)?;
         let matched = std::mem::take(&mut *self.matched.lock().unwrap_or_else(PoisonError::into_inner));
         Ok(Answer { allowed, matched })
     }
 
-    fn fill(&mut self, candidates: &[&Policy]) -> casbin::Result<()> {
+    fn fill(&mut self, candidates: &[Arc<Policy>]) -> casbin::Result<()> {
         let model = self.enforcer.get_mut_model().get_mut_model();
         let rules = model.get_mut("p").and_then(|section| section.get_mut("p"));
         let missing = || casbin::error::ModelError::P("the model has no policies".to_owned());
@@ -150,12 +159,16 @@ fn ready<T>(future: impl Future<Output = casbin::Result<T>>) -> casbin::Result<T
     }
 }
 
-const LATER: &str = "later";
-const DENIES: &str = "denies";
-
 /// `cond(r.ctx, p.cond, p.eft)`: no condition holds always; any other as the question says, and in doubt against the caller.
-fn cond(mode: Dynamic, condition: Dynamic, effect: Dynamic) -> Dynamic {
-    with_texts([mode, condition, effect], |[mode, condition, effect]| condition.is_empty() || mode == LATER || effect != "allow")
+fn cond(doubt: Dynamic, condition: Dynamic, effect: Dynamic) -> Dynamic {
+    let Some(doubt) = doubt.try_cast::<Doubt>() else { return Dynamic::UNIT };
+    with_texts([condition, effect], |[condition, effect]| match (&doubt, effect) {
+        _ if condition.is_empty() => true,
+        (Doubt::Later, _) => true,
+        (Doubt::Denies, effect) => effect != "allow",
+        (Doubt::Decided(truths), "allow") => truths.get(condition) == Some(&Truth::True),
+        (Doubt::Decided(truths), _) => truths.get(condition) != Some(&Truth::False),
+    })
 }
 
 /// `field_ok(r.field, p.fields, p.eft)`: whether the rule speaks about the field.
@@ -168,11 +181,12 @@ fn field_ok(field: Dynamic, fields: Dynamic, effect: Dynamic) -> Dynamic {
 }
 
 /// Anything but text makes the matcher fail, and with it the question.
-fn with_texts(values: [Dynamic; 3], decide: impl FnOnce([&str; 3]) -> bool) -> Dynamic {
-    match values.map(Dynamic::into_immutable_string) {
-        [Ok(a), Ok(b), Ok(c)] => decide([&a, &b, &c]).into(),
-        _ => Dynamic::UNIT,
+fn with_texts<const N: usize>(values: [Dynamic; N], decide: impl FnOnce([&str; N]) -> bool) -> Dynamic {
+    let values = values.map(Dynamic::into_immutable_string);
+    if values.iter().any(Result::is_err) {
+        return Dynamic::UNIT;
     }
+    decide(std::array::from_fn(|at| values[at].as_deref().unwrap_or_default())).into()
 }
 
 /// The role manager: it knows the one caller that is asking, whose roles are already worked out.
@@ -180,7 +194,7 @@ fn with_texts(values: [Dynamic; 3], decide: impl FnOnce([&str; 3]) -> bool) -> D
 struct Asking {
     principal: String,
     tenant: String,
-    subjects: Vec<String>,
+    subjects: Vec<Arc<str>>,
 }
 
 impl Asking {
@@ -193,7 +207,7 @@ impl Asking {
 
 impl RoleManager for Asking {
     fn has_link(&self, member: &str, role: &str, tenant: Option<&str>) -> bool {
-        member == self.principal && tenant == Some(self.tenant.as_str()) && self.subjects.iter().any(|subject| subject == role)
+        member == self.principal && tenant == Some(self.tenant.as_str()) && self.subjects.iter().any(|subject| &**subject == role)
     }
 
     // The rest serves Casbin's management functions, which nobody calls here.
@@ -253,9 +267,9 @@ mod tests {
     use crate::file::parse_csv;
 
     fn ask_twice(csv: &str, repeat: usize) -> (Option<Vec<usize>>, bool) {
-        let (policies, _) = parse_csv("test.csv", csv).expect("sound policies");
-        let candidates: Vec<&Policy> = policies.iter().cycle().take(policies.len() * repeat).collect();
-        let subjects = ["role:anyone".to_owned()];
+        let policies: Vec<_> = parse_csv("test.csv", csv).expect("sound policies").policies.into_iter().map(Arc::new).collect();
+        let candidates: Vec<_> = policies.iter().cycle().take(policies.len() * repeat).cloned().collect();
+        let subjects = [Arc::from("role:anyone")];
         let question = Question { principal: "anonymous", subjects: &subjects, tenant: "main", object: "posts", action: "read" };
         (matching(question, &candidates), allows(question, &candidates))
     }
@@ -286,6 +300,8 @@ mod tests {
     #[test]
     fn what_is_not_text_fails_the_matcher() {
         let (unit, text) = (|| Dynamic::UNIT, || Dynamic::from("x".to_owned()));
-        assert!(cond(text(), text(), unit()).is_unit() && field_ok(unit(), text(), text()).is_unit());
+        let doubt = || Dynamic::from(Doubt::Later);
+        assert!(cond(doubt(), text(), unit()).is_unit() && cond(text(), text(), text()).is_unit());
+        assert!(field_ok(unit(), text(), text()).is_unit());
     }
 }

@@ -15,7 +15,7 @@ pub enum Error {
         /// What is wrong, in words.
         reason: String,
     },
-    /// A line of a file is no policy and no role link at all.
+    /// A line of a file is no policy, no role link and no seal at all.
     #[error("{place}: {reason}")]
     Line {
         /// The line.
@@ -38,7 +38,7 @@ pub enum Error {
     Engine(String),
 }
 
-/// A column of a policy (`p`) or of a role link (`g`).
+/// A column of a policy (`p`), of a role link (`g`) or of a seal (`s`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Column {
     /// `p`: who.
@@ -61,6 +61,8 @@ pub enum Column {
     Role,
     /// `g`: where it is held; a tenant or `*`.
     Tenant,
+    /// `s`: what is sealed.
+    Sealed,
 }
 
 impl Column {
@@ -78,14 +80,15 @@ impl Column {
             Column::Member => "member",
             Column::Role => "role",
             Column::Tenant => "tenant",
+            Column::Sealed => "object",
         }
     }
 
-    /// The place of the column in a line of a file, counted from 1; the first holds `p` or `g`.
+    /// The place of the column in a line of a file, counted from 1; the first holds `p`, `g` or `s`.
     #[must_use]
     pub fn number(self) -> usize {
         match self {
-            Column::Subject | Column::Member => 2,
+            Column::Subject | Column::Member | Column::Sealed => 2,
             Column::Domain | Column::Role => 3,
             Column::Object | Column::Tenant => 4,
             Column::Action => 5,

@@ -12,6 +12,28 @@ pub enum FieldMask {
     Only(BTreeSet<String>),
 }
 
+/// The fields column of a policy: the text as it was written and what it means.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Fields {
+    text: Box<str>,
+    mask: FieldMask,
+}
+
+impl Fields {
+    /// Reads a column that [`crate::policy::check_fields`] has found sound.
+    pub(crate) fn new(text: &str) -> Self {
+        Self { text: text.into(), mask: FieldMask::parse(text) }
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub(crate) fn mask(&self) -> &FieldMask {
+        &self.mask
+    }
+}
+
 impl FieldMask {
     /// Every field.
     #[must_use]

@@ -11,22 +11,39 @@ mod role;
 
 mod error;
 
-mod file;
-
 mod fields;
 
-mod snapshot;
+mod reader;
 
-mod rules;
+mod file;
+
+mod layer;
+
+mod standing;
+
+mod snapshot;
 
 mod plan;
 
 mod engine;
 
+mod explain;
+
+mod matrix;
+
+mod lint;
+
+mod trial;
+
 pub use error::{Column, Error};
+pub use explain::{Candidate, Decision, Explanation, FieldLists, HeldRole, Inquiry, NearMiss, Outcome, PolicyName, Reason, Step};
 pub use fields::FieldMask;
 pub use file::{DEFAULT_CSV, parse_csv};
-pub use plan::{Access, Plan};
-pub use policy::{Effect, Policy, PolicyDraft, SYSTEM_OBJECTS, Source};
+pub use lint::{Finding, Severity, UNHELD, review};
+pub use matrix::{Cell, CellAccess, ConditionalFields, Flip, Whom, compare};
+pub use plan::{Access, Mode, Plan, differences};
+pub use policy::{Actions, Effect, Policy, PolicyDraft, PolicyId, SYSTEM_OBJECTS, Source};
+pub use reader::{PolicySet, Reader, Seal};
 pub use role::RoleLink;
-pub use snapshot::{Policies, Snapshot};
+pub use snapshot::{Change, Collections, Snapshot, check_fit};
+pub use trial::{Coverage, Report, TrialError, TrialResult, Trials, parse_trials, run};

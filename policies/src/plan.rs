@@ -2,18 +2,46 @@
 //! a condition on the record and the fields that each rule opens. Single checks, lists, masks and explanations read the same plan,
 //! so they agree by construction.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{
+    borrow::Cow,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use model::{
-    Collection, Condition, Guard, Truth,
+    Action, Collection, Condition, Guard, Truth,
     condition::{Context, Scope},
+    record::SYSTEM_FIELDS,
 };
 
 use crate::{
+    engine::{self, Question},
     fields::FieldMask,
     policy::{Effect, Policy},
-    rules::Rule,
+    standing::Standing,
 };
+
+/// How decisions about records are taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// By the plan.
+    #[default]
+    Plan,
+    /// By Casbin, for every record and field anew: slow, and the same. (Lists are still found by the plan.)
+    Casbin,
+    /// By both. Where they differ it is denied, logged and counted: see [`differences`].
+    Verify,
+}
+
+static DIFFERENCES: AtomicU64 = AtomicU64::new(0);
+
+/// How many decisions of [`Mode::Verify`] have differed since the process began; anything but 0 is a fault of this program.
+#[must_use]
+pub fn differences() -> u64 {
+    DIFFERENCES.load(Ordering::Relaxed)
+}
 
 /// Which records a plan lets through.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +66,22 @@ pub struct Plan {
     /// The fields depend on the record.
     varies: bool,
     policies: Vec<Arc<Policy>>,
+    /// None in [`Mode::Plan`].
+    check: Option<Check>,
+}
+
+/// What Casbin needs to decide the same.
+#[derive(Debug)]
+struct Check {
+    verify: bool,
+    candidates: Vec<Arc<Policy>>,
+    /// The condition of each candidate.
+    conditions: Vec<When>,
+    subjects: Arc<[Arc<str>]>,
+    tenant: Box<str>,
+    object: String,
+    action: Action,
+    fields: Vec<String>,
 }
 
 /// One rule, ready to be decided for a record.
@@ -47,7 +91,7 @@ struct Term {
     fields: FieldMask,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum When {
     Always,
     Holds(Arc<Condition>),
@@ -67,23 +111,36 @@ impl Plan {
         Self::combine(vec![everything], Vec::new(), Vec::new())
     }
 
-    /// Puts together the rules that Casbin has matched, whatever their conditions and fields.
-    pub(crate) fn new(rules: &[&Rule], collection: &Collection) -> Self {
+    /// Puts together the candidates that Casbin has matched (by position), whatever their conditions and fields.
+    pub(crate) fn new(
+        candidates: Vec<Arc<Policy>>,
+        matched: &[usize],
+        collection: &Collection,
+        (action, standing): (Action, &Standing),
+        mode: Mode,
+    ) -> Self {
         let (mut grants, mut denials) = (Vec::new(), Vec::new());
-        for rule in rules {
-            let term = Term { when: When::of(rule, collection), fields: rule.fields.clone() };
-            match rule.policy.effect {
+        let policies: Vec<_> = matched.iter().map(|&position| Arc::clone(&candidates[position])).collect();
+        for policy in &policies {
+            let term = Term { when: When::of(policy, collection), fields: policy.fields.mask().clone() };
+            match policy.effect {
                 Effect::Allow => grants.push(term),
                 Effect::Deny => denials.push(term),
             }
         }
-        Self::combine(grants, denials, rules.iter().map(|rule| rule.policy.clone()).collect())
+        let verify = match mode {
+            Mode::Plan => None,
+            Mode::Casbin => Some(false),
+            Mode::Verify => Some(true),
+        };
+        let check = verify.map(|verify| Check::new(verify, candidates, collection, action, standing));
+        Self { check, ..Self::combine(grants, denials, policies) }
     }
 
     fn combine(mut grants: Vec<Term>, denials: Vec<Term>, policies: Vec<Arc<Policy>>) -> Self {
         grants.retain(|grant| !matches!(grant.when, When::Undecidable));
         let (refusals, closures): (Vec<_>, Vec<_>) = denials.into_iter().partition(|denial| denial.fields.is_all());
-        let access = access(&grants, &refusals);
+        let access = access(&all(&grants), &all(&refusals));
         if access == Access::Never {
             // Nothing passes, so no field is open either.
             grants.clear();
@@ -92,7 +149,7 @@ impl Plan {
         let unconditional = closures.iter().fold(sure.clone(), |mask, closure| mask.without(&closure.fields));
         let possible = grants.iter().fold(FieldMask::none(), |mask, grant| mask.union(&grant.fields));
         let varies = possible != sure || closures.iter().any(|closure| matches!(closure.when, When::Holds(_)));
-        Self { access, grants, closures, unconditional, varies, policies }
+        Self { access, grants, closures, unconditional, varies, policies, check: None }
     }
 
     /// Which records pass; what a list puts into its query.
@@ -104,6 +161,14 @@ impl Plan {
     /// Whether this record passes.
     #[must_use]
     pub fn allows(&self, context: &Context<'_>) -> bool {
+        let ours = self.lets_pass(context);
+        match &self.check {
+            None => ours,
+            Some(check) => check.decides("*", ours, context),
+        }
+    }
+
+    fn lets_pass(&self, context: &Context<'_>) -> bool {
         match &self.access {
             Access::Never => false,
             Access::Always => true,
@@ -115,7 +180,18 @@ impl Plan {
     /// secret are for the caller of this to remove.
     #[must_use]
     pub fn fields(&self, context: &Context<'_>) -> Cow<'_, FieldMask> {
-        if !self.allows(context) {
+        let ours = self.mask(context);
+        match &self.check {
+            None => ours,
+            Some(check) => {
+                let open = check.fields.iter().filter(|field| check.decides(field, ours.contains(field), context));
+                Cow::Owned(FieldMask::Only(open.cloned().collect()))
+            }
+        }
+    }
+
+    fn mask(&self, context: &Context<'_>) -> Cow<'_, FieldMask> {
+        if !self.lets_pass(context) {
             return Cow::Owned(FieldMask::none());
         }
         if !self.varies {
@@ -133,6 +209,13 @@ impl Plan {
         &self.unconditional
     }
 
+    /// Of the records that pass, those in which the field is open.
+    pub(crate) fn access_to(&self, field: &str) -> Access {
+        let grants: Vec<_> = self.grants.iter().filter(|grant| grant.fields.contains(field)).collect();
+        let closures: Vec<_> = self.closures.iter().filter(|closure| closure.fields.contains(field)).collect();
+        access(&grants, &closures)
+    }
+
     /// The policies that speak about this, those included whose condition does not fit the collection; in the order of the snapshot.
     #[must_use]
     pub fn rules(&self) -> &[Arc<Policy>] {
@@ -140,13 +223,46 @@ impl Plan {
     }
 }
 
+impl Check {
+    fn new(verify: bool, candidates: Vec<Arc<Policy>>, collection: &Collection, action: Action, standing: &Standing) -> Self {
+        let conditions = candidates.iter().map(|policy| When::of(policy, collection)).collect();
+        let system = SYSTEM_FIELDS.iter().map(|&name| name.to_owned());
+        Self {
+            verify,
+            candidates,
+            conditions,
+            subjects: Arc::clone(&standing.subjects),
+            tenant: standing.tenant.clone(),
+            object: collection.name().to_owned(),
+            action,
+            fields: collection.fields().map(|field| field.name.clone()).chain(system).collect(),
+        }
+    }
+
+    /// What Casbin decides about a field (`*`: about the record), unless it should have decided the same as the plan and has not.
+    fn decides(&self, field: &str, ours: bool, context: &Context<'_>) -> bool {
+        let principal = context.caller.principal.to_string();
+        let Self { subjects, tenant, object, .. } = self;
+        let question = Question { principal: &principal, subjects, tenant, object, action: self.action.name() };
+        let truths = self.conditions.iter().map(|when| when.truth(context)).collect();
+        let theirs = engine::decides(question, field, &self.candidates, truths);
+        if self.verify && ours != theirs {
+            DIFFERENCES.fetch_add(1, Ordering::Relaxed);
+            let action = self.action.name();
+            tracing::error!(principal, object, action, field, ours, theirs, "the plan and casbin differ, access denied");
+            return false;
+        }
+        theirs
+    }
+}
+
 impl When {
-    fn of(rule: &Rule, collection: &Collection) -> Self {
-        let Some(condition) = &rule.condition else { return When::Always };
+    fn of(policy: &Policy, collection: &Collection) -> Self {
+        let Some(condition) = &policy.condition else { return When::Always };
         match condition.check(collection) {
             Ok(checked) => When::Holds(Arc::new(checked)),
             Err(error) => {
-                tracing::debug!(policy.id = %rule.policy.id, collection = collection.name(), %error, "a condition does not fit the collection");
+                tracing::debug!(policy.id = %policy.id, collection = collection.name(), %error, "a condition does not fit the collection");
                 When::Undecidable
             }
         }
@@ -168,7 +284,11 @@ impl When {
     }
 }
 
-fn access(grants: &[Term], refusals: &[Term]) -> Access {
+fn all(terms: &[Term]) -> Vec<&Term> {
+    terms.iter().collect()
+}
+
+fn access(grants: &[&Term], refusals: &[&Term]) -> Access {
     let refused = refusals.iter().any(|refusal| matches!(refusal.when, When::Always | When::Undecidable));
     if refused || grants.is_empty() {
         return Access::Never;
@@ -181,7 +301,7 @@ fn access(grants: &[Term], refusals: &[Term]) -> Access {
     Access::When(Guard { any_of, none_of: conditions(refusals) })
 }
 
-fn conditions(terms: &[Term]) -> Vec<Arc<Condition>> {
+fn conditions(terms: &[&Term]) -> Vec<Arc<Condition>> {
     let mut found = Vec::new();
     for condition in terms.iter().filter_map(|term| term.when.condition()) {
         if !found.contains(&condition) {

@@ -1,12 +1,12 @@
 //! One policy: who may (or may not) do what, where, on which fields, and under which condition. Wherever it comes from - a file, the
 //! database, the API - it passes the same checks here.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
-use model::{Action, Condition, collection::is_name, condition::Scope};
-use serde::{Deserialize, Serialize};
+use model::{Action, Condition, collection::is_name};
+use serde::{Deserialize, Serialize, Serializer};
 
-use crate::error::{Column, Error};
+use crate::{error::Column, fields::Fields};
 
 /// The things that policies speak about beside collections: each is a part of the management API.
 pub const SYSTEM_OBJECTS: [&str; 7] = ["_collections", "_policies", "_roles", "_plugins", "_users", "_logs", "_settings"];
@@ -36,29 +36,88 @@ impl Effect {
     }
 }
 
-/// Where a policy or a role link was written down.
+/// Where a policy, a role link or a seal was written down.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Source {
     /// A line of a file.
     File {
         /// The file, as it was named when it was read.
-        name: String,
+        name: Arc<str>,
         /// The line, counted from 1.
-        line: u64,
+        line: u32,
     },
     /// A record of the database.
-    Database {
-        /// Its id.
-        id: String,
-    },
+    Database,
+}
+
+impl Source {
+    /// True for what was made at run time.
+    #[must_use]
+    pub fn is_database(&self) -> bool {
+        match self {
+            Source::File { .. } => false,
+            Source::Database => true,
+        }
+    }
 }
 
 impl fmt::Display for Source {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Source::File { name, line } => write!(formatter, "{name}:{line}"),
-            Source::Database { id } => write!(formatter, "database:{id}"),
+            Source::Database => formatter.write_str("database"),
+        }
+    }
+}
+
+/// The name of a policy: the first 64 bits of the BLAKE3 hash of its columns, so that the same policy has the same id everywhere.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PolicyId(pub(crate) u64);
+
+impl fmt::Display for PolicyId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:016x}", self.0)
+    }
+}
+
+impl fmt::Debug for PolicyId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
+    }
+}
+
+impl Serialize for PolicyId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// The action column of a policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Actions {
+    /// `*`
+    All,
+    /// One of the four.
+    One(Action),
+}
+
+impl Actions {
+    /// The word in the column.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Actions::All => "*",
+            Actions::One(action) => action.name(),
+        }
+    }
+
+    /// True if the policy speaks about the action.
+    #[must_use]
+    pub fn include(self, action: Action) -> bool {
+        match self {
+            Actions::All => true,
+            Actions::One(one) => one == action,
         }
     }
 }
@@ -91,84 +150,131 @@ fn star() -> String {
     "*".to_owned()
 }
 
-/// A policy in force, as the API shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A policy whose columns have been read and are sound in themselves; made by [`crate::Reader`]. Texts that many policies have in common
+/// are kept once, so that a million policies fit into memory.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
-    /// The first 16 hexadecimal digits of the BLAKE3 hash of the columns: the same policy has the same id everywhere.
-    pub id: String,
-    /// See [`PolicyDraft::subject`].
-    pub subject: String,
-    /// See [`PolicyDraft::domain`].
-    pub domain: String,
-    /// See [`PolicyDraft::object`].
-    pub object: String,
-    /// See [`PolicyDraft::action`].
-    pub action: String,
-    /// See [`PolicyDraft::fields`].
-    pub fields: String,
-    /// See [`PolicyDraft::condition`].
-    pub condition: String,
-    /// See [`PolicyDraft::effect`].
-    pub effect: Effect,
-    /// Where it was written down.
-    pub source: Source,
+    pub(crate) id: PolicyId,
+    pub(crate) subject: Arc<str>,
+    pub(crate) domain: Arc<str>,
+    pub(crate) object: Arc<str>,
+    pub(crate) fields: Arc<Fields>,
+    pub(crate) condition: Option<Arc<Condition>>,
+    pub(crate) source: Source,
+    pub(crate) action: Actions,
+    pub(crate) effect: Effect,
 }
 
 impl Policy {
-    /// Checks every column, and brings white space into one form.
-    ///
-    /// # Errors
-    /// [`Error::Column`] for the first column that is wrong. Whether fields and conditions fit their collection is not known here:
-    /// see [`crate::Snapshot::build`].
-    pub fn new(draft: PolicyDraft, source: Source) -> Result<Self, Error> {
-        let mut policy = Self {
-            id: String::new(),
-            subject: draft.subject.trim().to_owned(),
-            domain: draft.domain.trim().to_owned(),
-            object: draft.object.trim().to_owned(),
-            action: draft.action.trim().to_owned(),
-            fields: draft.fields.split_whitespace().collect::<Vec<_>>().join(" "),
-            condition: draft.condition.trim().to_owned(),
-            effect: draft.effect,
-            source,
-        };
-        policy.check()?;
-        policy.id = policy.hash();
-        Ok(policy)
+    /// See [`PolicyId`].
+    #[must_use]
+    pub fn id(&self) -> PolicyId {
+        self.id
     }
 
-    /// Checks every column and returns the parsed condition, if there is one.
-    pub(crate) fn check(&self) -> Result<Option<Condition>, Error> {
-        let refuse = |column, reason| Error::Column { place: self.source.clone(), column, reason };
-        let check = |column, result: Result<(), String>| result.map_err(|reason| refuse(column, reason));
-        check(Column::Subject, check_subject(&self.subject))?;
-        check(Column::Domain, check_tenant(&self.domain))?;
-        check(Column::Object, check_object(&self.object))?;
-        check(Column::Action, check_action(&self.action))?;
-        check(Column::Fields, check_fields(&self.fields))?;
-        check(Column::Condition, check_text(&self.condition))?;
-        if self.object.starts_with('_') {
-            check(Column::Fields, only(&self.fields, "*", "a system object is allowed or denied whole: write `*`"))?;
-            check(Column::Condition, only(&self.condition, "", "a system object has no records, so it takes no condition"))?;
-        }
-        if self.condition.is_empty() {
-            return Ok(None);
-        }
-        let parsed = Condition::parse(&self.condition, Scope::Policy);
-        parsed.map(Some).map_err(|error| refuse(Column::Condition, error.to_string()))
+    /// Who: see [`PolicyDraft::subject`].
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    /// Where: a tenant or `*`.
+    #[must_use]
+    pub fn domain(&self) -> &str {
+        &self.domain
+    }
+
+    /// What: a collection, a system object or `*`.
+    #[must_use]
+    pub fn object(&self) -> &str {
+        &self.object
+    }
+
+    /// Which actions.
+    #[must_use]
+    pub fn action(&self) -> Actions {
+        self.action
+    }
+
+    /// The fields column: `*` or names.
+    #[must_use]
+    pub fn fields(&self) -> &str {
+        self.fields.text()
+    }
+
+    /// The condition; none means always.
+    #[must_use]
+    pub fn condition(&self) -> Option<&Arc<Condition>> {
+        self.condition.as_ref()
+    }
+
+    /// Whether it gives or takes.
+    #[must_use]
+    pub fn effect(&self) -> Effect {
+        self.effect
+    }
+
+    /// Where it was written down.
+    #[must_use]
+    pub fn source(&self) -> &Source {
+        &self.source
     }
 
     /// The columns in the order of Casbin's `p` in `model.conf`.
-    pub(crate) fn columns(&self) -> [&str; 7] {
-        let (subject, domain, object, action) = (&self.subject, &self.domain, &self.object, &self.action);
-        [subject, domain, object, action, &self.fields, &self.condition, self.effect.name()]
+    #[must_use]
+    pub fn columns(&self) -> [&str; 7] {
+        let condition = self.condition.as_ref().map_or("", |condition| condition.source());
+        [&self.subject, &self.domain, &self.object, self.action.name(), self.fields.text(), condition, self.effect.name()]
+    }
+
+    /// The columns as somebody could write them again.
+    #[must_use]
+    pub fn draft(&self) -> PolicyDraft {
+        let [subject, domain, object, action, fields, condition, _] = self.columns().map(str::to_owned);
+        PolicyDraft { subject, domain, object, action, fields, condition, effect: self.effect }
     }
 
     /// The id that the columns give. A unit separator stands between them: a control character, which no column can hold.
-    pub(crate) fn hash(&self) -> String {
-        let hash = blake3::hash(self.columns().join("\u{1f}").as_bytes());
-        hash.to_hex().as_str()[..16].to_owned()
+    pub(crate) fn hash(&self) -> PolicyId {
+        let mut hasher = blake3::Hasher::new();
+        for (place, column) in self.columns().iter().enumerate() {
+            hasher.update(if place == 0 { b"" } else { b"\x1f" });
+            hasher.update(column.as_bytes());
+        }
+        let mut first = [0; 8];
+        first.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+        PolicyId(u64::from_be_bytes(first))
     }
+
+    /// True if it could match for this tenant and action; Casbin decides.
+    pub(crate) fn may_match(&self, tenant: &str, action: Action) -> bool {
+        self.action.include(action) && (&*self.domain == "*" || &*self.domain == tenant)
+    }
+}
+
+/// The form in which the API shows a policy.
+#[derive(Serialize)]
+struct Shown<'a> {
+    id: PolicyId,
+    #[serde(flatten)]
+    draft: PolicyDraft,
+    source: &'a Source,
+}
+
+impl Serialize for Policy {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Shown { id: self.id, draft: self.draft(), source: &self.source }.serialize(serializer)
+    }
+}
+
+/// Columns that are forbidden to parts of the management API.
+pub(crate) fn check_system_object(object: &str, fields: &str, condition: &str) -> Result<(), (Column, String)> {
+    if !object.starts_with('_') {
+        return Ok(());
+    }
+    let only = |column, text: &str, expected: &str, reason: &str| if text == expected { Ok(()) } else { Err((column, reason.to_owned())) };
+    only(Column::Fields, fields, "*", "a system object is allowed or denied whole: write `*`")?;
+    only(Column::Condition, condition, "", "a system object has no records, so it takes no condition")
 }
 
 /// A principal or a role; what a policy speaks about, and what can hold a role.
@@ -184,21 +290,22 @@ pub(crate) fn check_tenant(text: &str) -> Result<(), String> {
     if text == "*" || is_word(text) { Ok(()) } else { Err(format!("`{}` is neither a tenant nor `*`", shown(text))) }
 }
 
-fn check_object(text: &str) -> Result<(), String> {
+pub(crate) fn check_object(text: &str) -> Result<(), String> {
     if text == "*" || is_name(text) || SYSTEM_OBJECTS.contains(&text) {
         return Ok(());
     }
     Err(format!("`{}` is neither a collection nor `*` nor one of {}", shown(text), SYSTEM_OBJECTS.join(", ")))
 }
 
-fn check_action(text: &str) -> Result<(), String> {
-    if text == "*" || Action::ALL.iter().any(|action| action.name() == text) {
-        return Ok(());
+pub(crate) fn read_action(text: &str) -> Result<Actions, String> {
+    if text == "*" {
+        return Ok(Actions::All);
     }
-    Err(format!("`{}` is not one of create, read, update, delete, *", shown(text)))
+    let action = Action::ALL.into_iter().find(|action| action.name() == text);
+    action.map(Actions::One).ok_or_else(|| format!("`{}` is not one of create, read, update, delete, *", shown(text)))
 }
 
-fn check_fields(text: &str) -> Result<(), String> {
+pub(crate) fn check_fields(text: &str) -> Result<(), String> {
     check_text(text)?;
     if text == "*" {
         return Ok(());
@@ -210,10 +317,6 @@ fn check_fields(text: &str) -> Result<(), String> {
         Some(name) => Err(format!("`{}` is not a field name; write `*` or names with spaces between them", shown(name))),
         None => Ok(()),
     }
-}
-
-fn only(text: &str, expected: &str, reason: &str) -> Result<(), String> {
-    if text == expected { Ok(()) } else { Err(reason.to_owned()) }
 }
 
 /// Refuses what could make a policy look like another one: control characters and marks that reverse the direction of writing.

@@ -22,6 +22,8 @@ export class Problem extends Error {
     readonly errors: readonly FieldError[],
     /** Finds the request in the server's log. */
     readonly requestId: string | null,
+    /** On refusals by policies: under this id whoever may read policies finds out why. */
+    readonly decisionId: string | null = null,
   ) {
     super(message);
   }
@@ -35,6 +37,7 @@ export class Problem extends Error {
       text(problem["message"]) ?? text(problem["title"]) ?? `the server answered ${response.status}`,
       Array.isArray(problem["errors"]) ? problem["errors"] : [],
       text(problem["request_id"]) ?? response.headers.get("x-request-id"),
+      text(problem["decision_id"]),
     );
   }
 }

@@ -1,6 +1,6 @@
 //! A server with a folder of its own, and the people who use it.
 
-use std::{path::Path, process::ExitStatus, time::Duration};
+use std::{fs, path::Path, process::ExitStatus, time::Duration};
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -132,7 +132,7 @@ impl TestApp {
     /// Everything that it has printed, over all its starts.
     #[must_use]
     pub fn output(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("server.log")).unwrap_or_default()
+        fs::read_to_string(self.folder.path().join("server.log")).unwrap_or_default()
     }
 
     /// The one-time code for the first admin, which a server without one prints.
@@ -171,6 +171,23 @@ impl TestApp {
             assert!(status.success(), "the server did not stop cleanly: {status}\n{}", self.output());
         }
         self.launch().await;
+    }
+
+    /// Stops the server, copies what it has stored, and starts it again beside a second one on the copy, which believes the same tokens.
+    /// Clients from before hold the old address.
+    ///
+    /// # Panics
+    /// When it does not stop cleanly, either does not become ready, or there is nothing to copy.
+    pub async fn twin(&mut self) -> Self {
+        assert_eq!(self.options.database, Database::Disk, "a database in memory does not outlive its server");
+        let status = self.stop();
+        assert!(status.success(), "the server did not stop cleanly: {status}\n{}", self.output());
+        let folder = TempDir::with_prefix("ironrule-").expect("a folder");
+        copy_folder(&self.folder.path().join("data"), &folder.path().join("data"));
+        let mut twin = Self { options: self.options.clone(), folder, server: None, http: self.http.clone(), admin: OnceCell::new() };
+        self.launch().await;
+        twin.launch().await;
+        twin
     }
 
     /// Somebody without a token.
@@ -221,11 +238,28 @@ fn create_admin(place: &[&str]) {
     assert!(!printed.contains(PASSWORD) && !printed.contains("$argon2"), "`admin create` printed a secret:\n{printed}");
 }
 
+fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("the folder is made");
+    for entry in fs::read_dir(from).expect("the folder is there") {
+        let path = entry.expect("an entry").path();
+        let copy = to.join(path.file_name().expect("a name"));
+        if path.is_dir() {
+            copy_folder(&path, &copy);
+        } else {
+            fs::copy(&path, &copy).expect("the file is copied");
+        }
+    }
+}
+
 impl Drop for TestApp {
     fn drop(&mut self) {
         drop(self.server.take());
+        let output = self.output();
         if std::thread::panicking() {
-            eprintln!("--- log of the server\n{}", self.output());
+            eprintln!("--- log of the server\n{output}");
+        } else {
+            // Plan, Casbin and query must agree about everything that any test asks.
+            assert!(!output.contains("differ, access denied"), "two ways to decide disagree:\n{output}");
         }
     }
 }

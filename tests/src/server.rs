@@ -86,6 +86,8 @@ impl Server {
     pub fn start(arguments: &[String], environment: &[(String, String)], log: &Path) -> Self {
         let open = || OpenOptions::new().create(true).append(true).open(log).expect("the log can be written");
         let mut command = command();
+        // Every decision of every test is taken twice, by the plan and by Casbin: see the end of [`crate::TestApp`].
+        command.env("IRONRULE_POLICY_MODE", "verify");
         command.arg("serve").args(arguments).envs(environment.iter().cloned());
         let mut process = command.stdout(Stdio::piped()).stderr(open()).spawn().expect("the binary starts");
         let (sender, addresses) = mpsc::channel();

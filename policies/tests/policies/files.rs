@@ -13,7 +13,7 @@ fn check(text: &str, expected: &str) {
 
 #[test]
 fn errors_name_the_place() {
-    check("x, role:a, *, posts, read", "test.csv:1: column 1: `x` is neither `p` nor `g`");
+    check("x, role:a, *, posts, read", "test.csv:1: column 1: `x` is neither `p` nor `g` nor `s`");
     check("\n# fine\np, role:a, *, posts", "test.csv:3: a `p` line has 5 to 8 columns, this one 4");
     check("p, role:a, *, posts, read, *, , allow, more", "test.csv:1: a `p` line has 5 to 8 columns, this one 9");
     check("g, user:a, role:b", "test.csv:1: a `g` line has 4 columns, this one 3");
@@ -91,8 +91,8 @@ fn quotes_are_whole_or_refused() {
     check("p, role:a, *, posts, read, *, \"true\" x", "test.csv:1: unexpected text after a quote at character 38");
     check("p, role:a, *, posts, read, *, \"true\" \"x\"", "test.csv:1: unexpected text after a quote at character 38");
     check("p, role:a, *, posts, read, *, \"true\np, role:b, *, posts, read\"", "test.csv:1: the quote at character 31 is not closed");
-    let (policies, _) = parse_csv("a", "p,role:a,*,posts,read,*,  \"record.title == \"\"a, b\"\"\"  , deny").expect("a policy");
-    assert_eq!((policies[0].condition.as_str(), policies[0].effect), ("record.title == \"a, b\"", Effect::Deny));
+    let policies = parse_csv("a", "p,role:a,*,posts,read,*,  \"record.title == \"\"a, b\"\"\"  , deny").expect("a policy").policies;
+    assert_eq!((policies[0].columns()[5], policies[0].effect()), ("record.title == \"a, b\"", Effect::Deny));
 }
 
 #[test]
@@ -110,26 +110,29 @@ fn what_cannot_be_seen_is_refused() {
         condition: "record.title == 'a\np, role:anyone, *, *, *'".into(),
         effect: Effect::Allow,
     };
-    let refused = Policy::new(draft, Source::Database { id: "x".into() }).expect_err("a line break");
+    let refused = Policy::new(&draft, Source::Database).expect_err("a line break");
     assert!(matches!(refused, Error::Column { column: Column::Condition, .. }));
-    assert_eq!(refused.to_string(), "database:x: column 7 (condition): contains the control character U+000A");
+    assert_eq!(refused.to_string(), "database: column 7 (condition): contains the control character U+000A");
 }
 
 #[test]
 fn omitted_columns_comments_and_repetitions() {
     let text = "\u{feff}# comment\r\n\r\n  # another\r\n\tp,role:a,*,posts,read\r\np, role:a, *, posts, read, *\r\n p , role:a,*,posts,read,*,,allow\r\n\
                 p, role:a, main, posts, update, title  n, true\r\ng, user:u, role:a, main\r\ng, user:u, role:a,main\r\ng, role:anyone, role:b, *";
-    let (policies, links) = parse_csv("policies/a.csv", text).expect("sound policies");
-    let shown: Vec<_> =
-        policies.iter().map(|policy| format!("{} {} | {} | {}", policy.source, policy.subject, policy.fields, policy.condition)).collect();
+    let snapshot = world::together(parse_csv("policies/a.csv", text).expect("sound policies")).expect("a snapshot");
+    let shown = |policy: &Policy| format!("{} {} | {} | {}", policy.source(), policy.subject(), policy.fields(), policy.columns()[5]);
+    let mut shown: Vec<_> = snapshot.policies().map(|policy| shown(policy)).collect();
+    shown.sort();
     assert_eq!(shown, ["policies/a.csv:4 role:a | * | ", "policies/a.csv:7 role:a | title n | true"]);
-    let shown: Vec<_> = links.iter().map(|link| format!("{} {} {} {}", link.source, link.member, link.role, link.tenant)).collect();
-    assert_eq!(shown, ["policies/a.csv:8 user:u role:a main", "policies/a.csv:10 role:anyone role:b *"]);
+    let shown = |link: &RoleLink| format!("{} {} {} {}", link.source(), link.member(), link.role(), link.tenant());
+    let mut shown: Vec<_> = snapshot.links().map(|link| shown(link)).collect();
+    shown.sort();
+    assert_eq!(shown, ["policies/a.csv:10 role:anyone role:b *", "policies/a.csv:8 user:u role:a main"]);
 }
 
 #[test]
 fn ids_depend_on_the_columns_alone() {
-    let id = |text: &str| parse_csv("a", text).expect("a policy").0[0].id.clone();
+    let id = |text: &str| parse_csv("a", text).expect("a policy").policies[0].id().to_string();
     assert_eq!(id("p, role:a, *, posts, read"), id("\n\np,role:a,*,posts,read,*,\"\",allow"));
     assert_ne!(id("p, role:a, *, posts, read"), id("p, role:a, *, posts, read, *, , deny"));
     assert_ne!(id("p, role:a, *, posts, read, a, b.c"[..].replace("b.c", "true").as_str()), id("p, role:a, *, posts, read, a"));
@@ -138,17 +141,17 @@ fn ids_depend_on_the_columns_alone() {
 
 #[test]
 fn policies_are_shown_and_read_as_json() {
-    let (policies, _) = parse_csv("a.csv", "p, role:a, *, posts, read, title, true, deny").expect("a policy");
+    let policies = parse_csv("a.csv", "p, role:a, *, posts, read, title, true, deny").expect("a policy").policies;
     let shown = serde_json::to_value(&policies[0]).expect("json");
-    let id = &policies[0].id;
+    let id = policies[0].id().to_string();
     let expected = serde_json::json!({"id": id, "subject": "role:a", "domain": "*", "object": "posts", "action": "read", "fields": "title",
         "condition": "true", "effect": "deny", "source": {"kind": "file", "name": "a.csv", "line": 1}});
     assert_eq!(shown, expected);
     let draft: PolicyDraft = serde_json::from_str(r#"{"subject":"role:a","object":"posts","action":"read"}"#).expect("a draft");
     assert_eq!((draft.domain.as_str(), draft.fields.as_str(), draft.condition.as_str(), draft.effect), ("*", "*", "", Effect::Allow));
     assert!(serde_json::from_str::<PolicyDraft>(r#"{"subject":"role:a","object":"posts","action":"read","cond":"false"}"#).is_err());
-    let link = RoleLink::new("user:u", "role:a", "*", Source::Database { id: "g".into() }).expect("a link");
-    assert_eq!(serde_json::to_value(link).expect("json")["source"], serde_json::json!({"kind": "database", "id": "g"}));
+    let link = RoleLink::new("user:u", "role:a", "*", Source::Database).expect("a link");
+    assert_eq!(serde_json::to_value(link).expect("json")["source"], serde_json::json!({"kind": "database"}));
 }
 
 /// The places must not slip when lines are skipped, and the first error is the one that is told.
@@ -164,6 +167,6 @@ fn the_first_error_is_told() {
         "test.csv:7: the quote at character 4 is not closed",
     );
     check("p, \"x", "test.csv:1: the quote at character 4 is not closed");
-    check("\"\"", "test.csv:1: column 1: `` is neither `p` nor `g`");
-    check(",", "test.csv:1: column 1: `` is neither `p` nor `g`");
+    check("\"\"", "test.csv:1: column 1: `` is neither `p` nor `g` nor `s`");
+    check(",", "test.csv:1: column 1: `` is neither `p` nor `g` nor `s`");
 }

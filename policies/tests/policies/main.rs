@@ -10,4 +10,18 @@ mod roles;
 
 mod traps;
 
+mod random;
+
 mod stock_casbin;
+
+mod incremental;
+
+mod storm;
+
+mod explain;
+
+mod matrix;
+
+mod lint;
+
+mod trials;

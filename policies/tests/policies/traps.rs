@@ -1,9 +1,9 @@
 //! What goes wrong with stock Casbin (`facts/authorization.md`, sections 1 and 3, each of them executed there) does not go wrong here.
 
 use model::{Action, Caller, Principal, value::Object};
-use policies::{Policies, Snapshot, Source, parse_csv};
+use policies::{Change, Source};
 
-use crate::world::{build, context, from_database, known, may, notes, posts, reads, record, snapshot, user};
+use crate::world::{build, context, from_database, known, may, merged, notes, posts, reads, record, snapshot, user};
 
 /// Casbin without rules runs its matcher once with empty columns, and may say yes.
 #[test]
@@ -95,25 +95,52 @@ fn one_bad_rule_does_not_poison_the_others() {
 /// Casbin's loading clears first, so a file that is broken in the middle leaves half of itself.
 #[test]
 fn a_broken_set_changes_nothing() {
-    let policies = Policies::new(snapshot("p, role:anyone, *, posts, read\np, user:u, *, posts, read, *, , deny"));
+    let snapshot = snapshot("p, role:anyone, *, posts, read\np, user:u, *, posts, read, *, , deny");
     let broken = ["p, role:anyone, *, *, *\np, role:anyone, *, notes, read, *, , dney", "p, role:anyone, *, *, *\ng, role:a, role:a, *"];
     for text in broken {
-        match build(text) {
-            Ok(snapshot) => policies.store(snapshot),
-            Err(error) => assert!(error.to_string().starts_with("test.csv:2"), "{error}"),
-        }
+        let error = build(text).expect_err(text);
+        assert!(error.to_string().starts_with("test.csv:2"), "{error}");
+        let refused = match policies::parse_csv("b.csv", text) {
+            Ok(files) => snapshot.with_files(files, &known).map(drop),
+            Err(error) => Err(error),
+        };
+        assert!(refused.is_err_and(|error| error.to_string().starts_with("b.csv:2")));
     }
-    assert!(!reads(&policies.load(), &user("u"), "{}") && reads(&policies.load(), &user("v"), "{}"));
-    assert!(!may(&policies.load(), &user("v"), Action::Read, &notes(), "{}"));
+    assert!(!reads(&snapshot, &user("u"), "{}") && reads(&snapshot, &user("v"), "{}"));
+    assert!(!may(&snapshot, &user("v"), Action::Read, &notes(), "{}"));
 }
 
-/// Casbin kept links of a refused batch alive until the next full rebuild.
+/// Casbin gave the role of a refused batch until the next full rebuild, and `remove` could leave a link alive.
+#[test]
+fn a_refused_change_gives_no_role() {
+    let before = merged("p, role:admin, *, *, *\ng, role:b, role:a, *", "g, user:u, role:b, *");
+    let links = |csv: &str| from_database(csv).links;
+    let circle = Change { assign: links("g, user:mallory, role:admin, *\ng, role:a, role:b, *"), ..Change::default() };
+    assert!(before.with(&circle, 2, &known).is_err());
+    assert!(!reads(&before, &user("mallory"), "{}") && !before.has_link(&links("g, user:mallory, role:admin, *")[0]));
+    let after = before.with(&Change { assign: links("g, user:v, role:admin, *"), ..Change::default() }, 3, &known).expect("a change");
+    assert!(reads(&after, &user("v"), "{}") && !reads(&after, &user("mallory"), "{}") && !reads(&before, &user("v"), "{}"));
+}
+
+/// A cached enforcer kept its answers over a reload.
 #[test]
 fn a_link_that_is_gone_is_gone() {
-    let policies = Policies::new(snapshot("p, role:a, *, posts, read\ng, user:u, role:a, *"));
-    assert!(reads(&policies.load(), &user("u"), "{}"));
-    policies.store(snapshot("p, role:a, *, posts, read"));
-    assert!(!reads(&policies.load(), &user("u"), "{}"));
+    let before = merged("p, role:a, *, posts, read", "g, user:u, role:a, *");
+    assert!(reads(&before, &user("u"), "{}"));
+    let gone = Change { unassign: from_database("g, user:u, role:a, *").links, ..Change::default() };
+    let after = before.with(&gone, 2, &known).expect("a change");
+    assert!(!reads(&after, &user("u"), "{}") && reads(&before, &user("u"), "{}"));
+}
+
+/// What the file says stays when the database takes back the same words.
+#[test]
+fn a_removed_repetition_leaves_the_file() {
+    let csv = "p, role:anyone, *, posts, read, *, record.locked, deny\np, role:anyone, *, posts, read";
+    let before = merged(csv, csv);
+    let after = before.with(&Change { remove: from_database(csv).policies, ..Change::default() }, 2, &known).expect("a change");
+    assert_eq!(after.len(), 2);
+    assert!(!reads(&after, &user("u"), r#"{"locked":true}"#) && reads(&after, &user("u"), r#"{"locked":false}"#));
+    assert!(after.policies().all(|policy| matches!(policy.source(), Source::File { .. })));
 }
 
 /// Casbin keeps a set, in which a repetition moves a rule and shifts the places of all others.
@@ -121,13 +148,11 @@ fn a_link_that_is_gone_is_gone() {
 fn repetitions_change_nothing() {
     let csv =
         "p, role:anyone, *, posts, read, title\np, role:anyone, *, posts, read, *, record.locked, deny\np, role:anyone, *, posts, read, n";
-    let (mut policies, links) = parse_csv("a.csv", csv).expect("sound policies");
-    policies.extend(from_database(csv).0);
-    let snapshot = Snapshot::build(policies, links, 1, &known).expect("a snapshot");
-    assert_eq!(snapshot.policies().len(), 6);
+    let snapshot = merged(&format!("{csv}\n{csv}"), csv);
+    assert_eq!((snapshot.len(), snapshot.policies().count()), (6, 6));
     let (caller, post) = (user("u"), record(r#"{"locked":false}"#));
     let plan = snapshot.plan(&caller, Action::Read, &posts());
-    assert!(plan.rules().iter().all(|policy| matches!(policy.source, Source::File { .. })) && plan.rules().len() == 3);
+    assert!(plan.rules().iter().all(|policy| matches!(policy.source(), Source::File { .. })) && plan.rules().len() == 3);
     let mask = plan.fields(&context(&caller, &post)).into_owned();
     assert!(mask.contains("title") && mask.contains("n") && !mask.contains("team"));
     assert!(!reads(&snapshot, &user("u"), r#"{"locked":true}"#));
@@ -181,4 +206,31 @@ fn threads_agree() {
             });
         }
     });
+}
+
+/// A disabled enforcer says yes to everything, `eval` runs policy text as a program, `keyMatch` panics on `é`, the other matching functions
+/// panic on policy text, and a second `g` would share its graph with the first. None of them is reachable: there is only our model, and
+/// only our engine speaks to Casbin.
+#[test]
+fn what_is_dangerous_is_not_used() {
+    let (model, engine) = (include_str!("../../model.conf"), include_str!("../../src/engine.rs"));
+    for dangerous in ["eval", "keyMatch", "regexMatch", "ipMatch", "globMatch", "g2"] {
+        assert!(!model.contains(dangerous), "{dangerous}");
+    }
+    for dangerous in ["enable_enforce", "CachedEnforcer", "load_policy", "FileAdapter", "StringAdapter", "add_policy", "add_grouping"] {
+        assert!(!engine.contains(dangerous), "{dangerous}");
+    }
+    assert_eq!(engine.matches("Enforcer::new").count(), 1);
+}
+
+/// Texts that end within a character of a pattern: Casbin's `keyMatch` cut them there.
+#[test]
+fn names_that_are_not_ascii_are_compared_whole() {
+    let snapshot = snapshot("p, role:anyone, *, posts, read\np, role:anyone, a, *, *");
+    for name in ["/é", "é", "a*", "/a*", "аcme", "posts\u{301}"] {
+        let caller = Caller::new(Principal::User(name.to_owned()), name, Object::new());
+        assert!(!snapshot.allows_object(&caller, Action::Read, name), "{name}");
+        assert!(!snapshot.allows_object(&caller, Action::Read, "_users"), "{name}");
+        assert!(reads(&snapshot, &caller, "{}"), "{name}");
+    }
 }

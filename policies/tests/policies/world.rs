@@ -1,7 +1,7 @@
 //! The collections, records, callers and snapshots that the tests speak about.
 
 use model::{Action, Caller, Collection, Principal, Record, Value, condition::Context, value::Object};
-use policies::{Error, Policy, RoleLink, Snapshot, Source, parse_csv};
+use policies::{Error, Mode, Policy, PolicySet, RoleLink, Snapshot, Source, differences, parse_csv};
 
 pub const NOW: &str = "2026-11-22T12:00:00.000000Z";
 
@@ -55,19 +55,43 @@ pub fn user(id: &str) -> Caller {
 }
 
 pub fn build(csv: &str) -> Result<Snapshot, Error> {
-    let (policies, links) = parse_csv("test.csv", csv)?;
-    Snapshot::build(policies, links, 1, &known)
+    together(parse_csv("test.csv", csv)?)
+}
+
+/// Every decision of these tests is taken by Casbin too, for the concrete record.
+pub fn together(set: PolicySet) -> Result<Snapshot, Error> {
+    Snapshot::build(set, 1, Mode::Verify, &known)
 }
 
 pub fn snapshot(csv: &str) -> Snapshot {
     build(csv).unwrap_or_else(|error| panic!("{error}"))
 }
 
-pub fn from_database(csv: &str) -> (Vec<Policy>, Vec<RoleLink>) {
-    let (mut policies, mut links) = parse_csv("test.csv", csv).expect("sound policies");
-    policies.iter_mut().for_each(|policy| policy.source = Source::Database { id: "p1".into() });
-    links.iter_mut().for_each(|link| link.source = Source::Database { id: "g1".into() });
-    (policies, links)
+pub fn from_file(csv: &str) -> PolicySet {
+    parse_csv("a.csv", csv).expect("sound policies")
+}
+
+pub fn from_database(csv: &str) -> PolicySet {
+    stored(&from_file(csv))
+}
+
+/// The same policies and links as records of the database.
+pub fn stored(set: &PolicySet) -> PolicySet {
+    let policies = set.policies.iter().map(|policy| Policy::new(&policy.draft(), Source::Database));
+    let links = set.links.iter().map(|link| RoleLink::new(link.member(), link.role(), link.tenant(), Source::Database));
+    let sound = "what a file may say, the database may too";
+    PolicySet {
+        policies: policies.map(|policy| policy.expect(sound)).collect(),
+        links: links.map(|link| link.expect(sound)).collect(),
+        ..PolicySet::default()
+    }
+}
+
+/// Both together.
+pub fn merged(file: &str, database: &str) -> Snapshot {
+    let mut set = from_file(file);
+    set.extend(from_database(database));
+    together(set).unwrap_or_else(|error| panic!("{error}"))
 }
 
 pub fn context<'a>(caller: &'a Caller, record: &'a Record) -> Context<'a> {
@@ -81,7 +105,9 @@ pub fn reads(snapshot: &Snapshot, caller: &Caller, json: &str) -> bool {
 
 pub fn may(snapshot: &Snapshot, caller: &Caller, action: Action, collection: &Collection, json: &str) -> bool {
     let caller = snapshot.with_roles(caller.clone());
-    snapshot.plan(&caller, action, collection).allows(&context(&caller, &record(json)))
+    let allowed = snapshot.plan(&caller, action, collection).allows(&context(&caller, &record(json)));
+    assert_eq!(differences(), 0);
+    allowed
 }
 
 /// Those of the posts' fields that the caller may read in this post.
@@ -90,5 +116,6 @@ pub fn fields_read(snapshot: &Snapshot, caller: &Caller, json: &str) -> Vec<Stri
     let (posts, record) = (posts(), record(json));
     let plan = snapshot.plan(&caller, Action::Read, &posts);
     let mask = plan.fields(&context(&caller, &record));
+    assert_eq!(differences(), 0);
     posts.fields().map(|field| field.name.clone()).filter(|name| mask.contains(name)).collect()
 }

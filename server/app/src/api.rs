@@ -85,7 +85,7 @@ pub fn endpoint(app: &Arc<App>, setup: Setup, address: SocketAddr) -> Endpoint {
         .data(Arc::clone(app))
         .data(Arc::new(setup))
         .data(PublicUrl(url.into()));
-    Endpoint::new(boundary::Boundary::new(routes, methods))
+    Endpoint::new(boundary::Boundary::new(routes, methods, Arc::clone(app)))
 }
 
 /// The OpenAPI document of this moment.

@@ -88,6 +88,19 @@ fn caller(users: &Collection, account: &Record) -> Caller {
     Caller::new(Principal::User(account.id.clone()), &account.tenant, attributes)
 }
 
+/// The caller that somebody with this address would be; none if there is no such account.
+pub(crate) async fn account_of(call: &Call, email: &str, tenant: &str) -> Result<Option<Caller>, Error> {
+    let users = users(&call.app)?;
+    let email = model::Value::from(email.trim().to_lowercase());
+    let account = store::records::find_unique(&call.app.store, &users, tenant, "email", &email).await?;
+    Ok(account.map(|account| caller(&users, &account)))
+}
+
+/// The caller that the owner of an account is.
+pub(crate) fn caller_of(users: &Collection, account: &Record) -> Caller {
+    caller(users, account)
+}
+
 fn users(app: &App) -> Result<Collection, Error> {
     app.world().catalog.get(USERS).cloned().ok_or_else(|| Error::Internal("the collection `users` is gone".to_owned()))
 }

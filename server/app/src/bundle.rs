@@ -3,8 +3,11 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use model::{Record, Value, collection::Definition, value::Object};
-use policies::PolicyDraft;
+use model::{
+    Collection, Record, Value,
+    collection::{Definition, Kind},
+    value::Object,
+};
 use serde::Deserialize;
 use store::settings;
 
@@ -13,7 +16,9 @@ use crate::{
     call::Call,
     collections::{self, alter},
     plugins::{self, Granted},
+    policies::{ChangeDraft, LinkDraft},
     records, roles,
+    world::Catalog,
 };
 
 /// The files of a bundle.
@@ -75,22 +80,15 @@ pub async fn load_demo(app: &Arc<App>, name: &str) -> Result<(), Error> {
 async fn load(app: &Arc<App>, files: &Files) -> Result<(), Error> {
     let call = Call::system(app);
     define(&call, serde_json::from_str(files.collections).map_err(invalid)?).await?;
-    let (policies, links) = ::policies::parse_csv("policies.csv", files.policies)?;
-    for policy in policies {
-        let draft = PolicyDraft {
-            subject: policy.subject,
-            domain: policy.domain,
-            object: policy.object,
-            action: policy.action,
-            fields: policy.fields,
-            condition: policy.condition,
-            effect: policy.effect,
-        };
-        crate::policies::create(&call, draft).await?;
-    }
-    for link in links {
-        roles::assign(&call, &link.role, &link.member, &link.tenant).await?;
-    }
+    let set = ::policies::parse_csv("policies.csv", files.policies)?;
+    let links = set.links.iter().map(|link| LinkDraft::new(link.member(), link.role(), link.tenant()));
+    let change = ChangeDraft {
+        add: set.policies.iter().map(::policies::Policy::draft).collect(),
+        assign: links.collect(),
+        reason: "loaded with the demo".to_owned(),
+        ..ChangeDraft::default()
+    };
+    crate::policies::change(&call.current(), change).await?;
     for component in files.plugins {
         plugins::install(&call, component.to_vec(), Granted::Wishes).await?;
     }
@@ -99,6 +97,26 @@ async fn load(app: &Arc<App>, files: &Files) -> Result<(), Error> {
         plant(&call.current(), seed).await?;
     }
     Ok(())
+}
+
+/// The collections that a file of the form `collections.json` of a bundle defines, with the built-in one; for looking at policies without a
+/// server.
+pub(crate) fn catalog(text: &str) -> Result<Catalog, String> {
+    let read = |definition: Definition| Collection::new(definition).map_err(|violations| violations.to_string());
+    let Collections { extend, create } = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let mut catalog = Catalog::new();
+    let users = extend.into_iter().map(|(name, fields)| (name, Kind::Auth, fields)).map(|(name, kind, fields)| Definition {
+        name,
+        kind,
+        description: String::new(),
+        fields,
+        indexes: Vec::new(),
+    });
+    for definition in std::iter::once(crate::world::users()).chain(users).chain(create) {
+        let collection = read(definition)?;
+        catalog.insert(collection.name().to_owned(), collection);
+    }
+    Ok(catalog)
 }
 
 async fn define(call: &Call, collections: Collections) -> Result<(), Error> {

@@ -7,7 +7,7 @@ use model::{Action, Caller, Collection, Principal, Record, condition::Context, t
 use policies::{Access, Plan};
 use tokio::sync::OwnedRwLockWriteGuard;
 
-use crate::{App, Error, world::World};
+use crate::{App, Error, decisions::Refused, world::World};
 
 /// One request. Cheap to clone; everything in it stays the same until the answer.
 #[derive(Clone)]
@@ -54,9 +54,11 @@ impl Call {
     }
 
     /// Waits until no write is under way and no other change of collections, policies or plugins, and keeps it so until the guard goes.
-    pub(crate) async fn exclusive(&self) -> (Self, OwnedRwLockWriteGuard<()>) {
+    /// What other nodes have changed is taken over first, so that the change stands on what is in force.
+    pub(crate) async fn exclusive(&self) -> Result<(Self, OwnedRwLockWriteGuard<()>), Error> {
         let gate = Arc::clone(&self.app.gate).write_owned().await;
-        (self.current(), gate)
+        self.app.catch_up().await?;
+        Ok((self.current(), gate))
     }
 
     /// The collection of that name.
@@ -69,22 +71,39 @@ impl Call {
     pub(crate) fn plan(&self, action: Action, collection: &Collection) -> Result<Arc<Plan>, Error> {
         let plan = self.world.policies.plan(&self.caller, action, collection);
         match plan.access() {
-            Access::Never => Err(self.denied(action, collection.name())),
+            Access::Never => Err(self.denied(Refused::records(action, collection))),
             Access::Always | Access::When(_) => Ok(plan),
         }
     }
 
     /// Lets nobody through who may not do this to a system object such as `_collections`.
     pub(crate) fn authorize(&self, action: Action, object: &str) -> Result<(), Error> {
-        if self.world.policies.allows_object(&self.caller, action, object) { Ok(()) } else { Err(self.denied(action, object)) }
+        if self.world.policies.allows_object(&self.caller, action, object) {
+            Ok(())
+        } else {
+            Err(self.denied(Refused::object(action, object)))
+        }
     }
 
     /// The refusal of an action: whoever is not logged in is asked to do that first.
-    pub(crate) fn denied(&self, action: Action, object: &str) -> Error {
-        match self.caller.principal {
+    pub(crate) fn denied(&self, refused: Refused) -> Error {
+        let error = match self.caller.principal {
             Principal::Anonymous => Error::Unauthenticated,
-            _ => Error::Denied { action: action.name(), object: object.to_owned() },
-        }
+            _ => Error::Denied { action: refused.action.name(), object: refused.object.clone() },
+        };
+        self.decided(refused, error)
+    }
+
+    /// A record that is not there for this caller: whether there is one that it may not see is told in neither the answer nor its time.
+    pub(crate) fn hidden(&self, action: Action, collection: &Collection, id: &str, record: Option<Record>) -> Error {
+        let before = record.clone().filter(|_| matches!(action, Action::Update | Action::Delete));
+        let refused = Refused { id: Some(id.to_owned()), record, before, ..Refused::records(action, collection) };
+        self.decided(refused, Error::no_record(id))
+    }
+
+    /// An error that rests on a decision of the policies, with the id under which that can be looked up.
+    pub(crate) fn decided(&self, refused: Refused, error: Error) -> Error {
+        Error::Decided { decision: self.app.decisions.note(self, refused), error: Box::new(error) }
     }
 
     /// What conditions see when they look at a record.

@@ -7,9 +7,8 @@ pub mod alter;
 pub mod drop;
 
 use model::{Action, Collection, Violations};
-use policies::Snapshot;
 
-use crate::{App, Error, call::Call, world::Catalog};
+use crate::{Error, call::Call, world::Catalog};
 
 /// The object that policies about this name.
 const OBJECT: &str = "_collections";
@@ -34,10 +33,9 @@ pub fn get(call: &Call, name: &str) -> Result<Collection, Error> {
 
 /// Policies are written about collections. A change after which one of them no longer fits is refused: the policies in force would
 /// otherwise be those of the past.
-async fn check_policies(app: &App, catalog: &Catalog) -> Result<(), Error> {
-    let (policies, links) = crate::world::sources(&app.config, &app.store).await?;
-    let built = Snapshot::build(policies, links, 0, &|name| catalog.get(name).cloned());
-    built.map(|_| ()).map_err(|error| unacceptable("policies", "collection.policies", format!("a policy would no longer fit: {error}")))
+fn check_policies(call: &Call, collection: &Collection) -> Result<(), Error> {
+    let fit = call.world.policies.check_collection(collection);
+    fit.map_err(|error| unacceptable("policies", "collection.policies", format!("a policy would no longer fit: {error}")))
 }
 
 /// Relations must point to a collection that exists.

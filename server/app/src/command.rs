@@ -1,4 +1,6 @@
-//! The command line: `serve`, `admin create`, `openapi`, `version`.
+//! The command line: `serve`, `admin create`, `openapi`, `policy`, `version`.
+
+mod policy;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
@@ -43,6 +45,11 @@ enum Command {
     Openapi {
         #[command(flatten)]
         overrides: Overrides,
+    },
+    /// Explain decisions, test policies, look for oddities.
+    Policy {
+        #[command(subcommand)]
+        command: policy::PolicyCommand,
     },
     /// Print the version.
     Version,
@@ -89,6 +96,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
             println!("{}", String::from_utf8_lossy(&api::document_of(&app, None)?.json()));
             Ok(())
         }
+        Command::Policy { command } => policy::run(command, load).await,
         Command::Version => {
             println!("ironrule {}", env!("CARGO_PKG_VERSION"));
             Ok(())
@@ -117,9 +125,14 @@ async fn serve(config: Config, demo: Option<&str>) -> Result<(), Error> {
         let app = Arc::clone(&app);
         async move { app.follow().await }
     });
+    let decisions = tokio::spawn({
+        let app = Arc::clone(&app);
+        async move { app.keep_decisions().await }
+    });
     let endpoint = api::endpoint(&app, setup, address);
     server::serve(listener, endpoint, &app.config, stop).await?;
     follow.abort();
+    decisions.abort();
     eprintln!("stopped");
     Ok(())
 }

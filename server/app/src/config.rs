@@ -49,6 +49,11 @@ pub struct Config {
     pub plugin_call_ms: u64,
     /// MiB of memory that a rule of a plugin may have. Default 32.
     pub plugin_memory_mb: usize,
+    /// How policies decide: `plan`, `casbin` (slow, the same), or `verify`: both, and what differs is denied and logged. Default `plan`.
+    #[serde(with = "mode")]
+    pub policy_mode: policies::Mode,
+    /// Hours for which refusals can be looked up by their decision id; 0 keeps none. Default 24.
+    pub decision_hours: u64,
     /// `text` or `json`. Default `text`.
     pub log_format: String,
     /// What to log, in the syntax of `tracing`'s `EnvFilter`. Default `info`.
@@ -74,6 +79,8 @@ impl Default for Config {
             drain_seconds: 10,
             plugin_call_ms: 50,
             plugin_memory_mb: 32,
+            policy_mode: policies::Mode::Plan,
+            decision_hours: 24,
             log_format: "text".to_owned(),
             log: "info,surrealdb=warn,surrealdb_core=warn".to_owned(),
         }
@@ -143,5 +150,28 @@ impl Config {
     #[must_use]
     pub fn memory(&self) -> store::Memory {
         store::Memory { block_cache_bytes: self.block_cache_mb << 20, write_buffer_bytes: self.write_buffer_mb << 20 }
+    }
+}
+
+/// The words for [`policies::Mode`].
+mod mode {
+    use policies::Mode;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(mode: &Mode, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(match mode {
+            Mode::Plan => "plan",
+            Mode::Casbin => "casbin",
+            Mode::Verify => "verify",
+        })
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Mode, D::Error> {
+        match String::deserialize(deserializer)?.as_str() {
+            "plan" => Ok(Mode::Plan),
+            "casbin" => Ok(Mode::Casbin),
+            "verify" => Ok(Mode::Verify),
+            other => Err(D::Error::custom(format!("`{other}` is none of plan, casbin, verify"))),
+        }
     }
 }

@@ -43,13 +43,27 @@ pub enum Error {
         /// on what
         object: String,
     },
+    /// An error that the policies have decided; it can be looked up.
+    #[error("{error}")]
+    Decided {
+        /// the id that the caller may hear
+        decision: std::sync::Arc<str>,
+        /// what was decided
+        error: Box<Error>,
+    },
+    /// Policies are asked for that are not in force in time.
+    #[error("the policies of epoch {epoch} are not in force here yet; try again")]
+    EpochNotReached {
+        /// the epoch that was asked for
+        epoch: u64,
+    },
     /// Some fields may not be written or looked at.
     #[error("not allowed to use some of the fields")]
     FieldsDenied(Violations),
     /// It is not there, or the caller may not see it.
     #[error("there is no {kind} `{name}`")]
     NotFound {
-        /// `record`, `collection`, `plugin`, `policy`, `role`
+        /// `record`, `collection`, `plugin`, `policy`, `role`, `decision`
         kind: &'static str,
         /// its name or id
         name: String,

@@ -19,6 +19,8 @@ mod collections;
 
 mod policies;
 
+mod decisions;
+
 mod roles;
 
 mod plugins;

@@ -53,7 +53,7 @@ pub enum Granted {
 /// The policies.
 pub fn list(call: &Call) -> Result<Vec<Arc<Installed>>, Error> {
     call.authorize(Action::Read, OBJECT)?;
-    Ok(call.world.plugins.clone())
+    Ok(call.world.plugins.to_vec())
 }
 
 /// Installs a component, or replaces the plugin of that name. Its rules run from the next request on.
@@ -63,7 +63,7 @@ pub fn list(call: &Call) -> Result<Vec<Arc<Installed>>, Error> {
 pub async fn install(call: &Call, component: Vec<u8>, granted: Granted) -> Result<Arc<Installed>, Error> {
     call.authorize(Action::Create, OBJECT)?;
     let plugin = call.app.runtime.load(component.clone()).await?;
-    let (call, _alone) = &call.exclusive().await;
+    let (call, _alone) = &call.exclusive().await?;
     call.authorize(Action::Create, OBJECT)?;
     let wishes = &plugin.manifest().grants;
     let grants = match granted {
@@ -97,7 +97,7 @@ pub async fn install(call: &Call, component: Vec<u8>, granted: Granted) -> Resul
 /// # Errors
 /// The policies, or no such plugin.
 pub async fn remove(call: &Call, name: &str) -> Result<Arc<Installed>, Error> {
-    let (call, _alone) = &call.exclusive().await;
+    let (call, _alone) = &call.exclusive().await?;
     call.authorize(Action::Delete, OBJECT)?;
     let unknown = || Error::NotFound { kind: "plugin", name: name.to_owned() };
     let installed = call.world.plugins.iter().find(|other| other.name() == name).cloned().ok_or_else(unknown)?;

@@ -41,7 +41,7 @@ pub struct Shown {
 impl Shown {
     /// What a writer sees of its own write: what it could read now.
     fn after_write(call: &Call, collection: &Collection, record: Record) -> Self {
-        let plan = call.plan(model::Action::Read, collection).ok();
+        let plan = Some(call.world.policies.plan(&call.caller, model::Action::Read, collection));
         let plan = plan.filter(|plan| plan.allows(&call.context(&record, None)));
         Self { collection: collection.clone(), record, plan }
     }

@@ -1,82 +1,117 @@
-//! The stories of roles: who has which, where.
+//! The stories of roles: who has which, where, and what that allows.
+
+use std::sync::Arc;
 
 use model::{Action, Pointer, Principal, Violation};
-use policies::{RoleLink, Snapshot, Source};
-use store::policies::RoleRow;
+use policies::{Cell, RoleLink, Source, Whom};
 
-use crate::{Error, call::Call, world};
+use crate::{
+    Error,
+    call::Call,
+    policies::{ChangeDraft, LinkDraft, Place, change_at},
+};
 
 /// The object that policies about this name.
 const OBJECT: &str = "_roles";
 
-/// Every role link in force.
+/// Which role links somebody wants to see.
+#[derive(Clone, Debug, Default)]
+pub struct Search {
+    pub(crate) member: Option<String>,
+    pub(crate) role: Option<String>,
+    pub(crate) tenant: Option<String>,
+    pub(crate) limit: usize,
+}
+
+/// Role links in force, in the order of their members.
 ///
 /// # Errors
 /// The policies.
-pub fn list(call: &Call) -> Result<Vec<RoleLink>, Error> {
+pub fn list(call: &Call, search: &Search) -> Result<Vec<Arc<RoleLink>>, Error> {
     call.authorize(Action::Read, OBJECT)?;
-    Ok(call.world.policies.links().to_vec())
+    let is = |wanted: &Option<String>, found: &str| wanted.as_deref().is_none_or(|wanted| wanted == found);
+    let role = search.role.as_deref().map(named);
+    let wanted = |link: &&Arc<RoleLink>| is(&search.member, link.member()) && is(&role, link.role()) && is(&search.tenant, link.tenant());
+    let policies = &call.world.policies;
+    let mut links: Vec<_> = match &search.member {
+        Some(member) => policies.links_of(member).filter(wanted).cloned().collect(),
+        None => policies.links().filter(wanted).cloned().collect(),
+    };
+    links.sort_by(|a, b| (a.member(), a.role(), a.tenant()).cmp(&(b.member(), b.role(), b.tenant())));
+    links.truncate(search.limit);
+    Ok(links)
 }
 
 /// Gives a role to a principal (or to another role, as `role:x`), in one tenant or in all (`*`).
 ///
 /// # Errors
 /// The policies, or a link that cannot be: names that are none, roles that would form a circle.
-pub async fn assign(call: &Call, role: &str, member: &str, tenant: &str) -> Result<RoleLink, Error> {
-    let (call, _alone) = &call.exclusive().await;
-    call.authorize(Action::Create, OBJECT)?;
-    let link = link(role, member, tenant)?;
-    let (policies, mut links) = world::sources(&call.app.config, &call.app.store).await?;
-    links.push(link.clone());
-    Snapshot::build(policies, links, 0, &|name| call.world.catalog.get(name).cloned())?;
-
-    let transaction = call.app.store.begin().await?;
-    store::policies::put_link(&transaction, &row(&link)).await?;
-    world::advance(&transaction, call).await?;
-    transaction.commit().await.map_err(|_| Error::Conflict)?;
-    call.app.refresh().await?;
-    tracing::info!(request = %call.id, role, member, tenant, by = %call.caller.principal, "gave a role");
-    Ok(link)
+pub async fn assign(call: &Call, role: &str, member: &str, tenant: &str) -> Result<(RoleLink, u64), Error> {
+    let draft = draft(role, member, tenant);
+    let changed = change_at(call, ChangeDraft { assign: vec![draft.clone()], ..ChangeDraft::default() }, &Place::Whole).await?;
+    Ok((link(draft)?, changed.epoch))
 }
 
 /// Takes a role from a principal.
 ///
 /// # Errors
 /// The policies, or a link that is not in the database.
-pub async fn remove(call: &Call, role: &str, member: &str, tenant: &str) -> Result<RoleLink, Error> {
-    let (call, _alone) = &call.exclusive().await;
-    call.authorize(Action::Delete, OBJECT)?;
-    let link = link(role, member, tenant)?;
-    // With a source that cannot be read the removal would be stored and not be in force.
-    world::sources(&call.app.config, &call.app.store).await?;
-    let transaction = call.app.store.begin().await?;
-    if !store::policies::remove_link(&transaction, &row(&link)).await? {
-        transaction.rollback().await;
+pub async fn remove(call: &Call, role: &str, member: &str, tenant: &str) -> Result<(RoleLink, u64), Error> {
+    let draft = draft(role, member, tenant);
+    let changed = change_at(call, ChangeDraft { unassign: vec![draft.clone()], ..ChangeDraft::default() }, &Place::Whole).await?;
+    if changed.unassigned.is_empty() {
         return Err(Error::NotFound { kind: "role", name: format!("{member} in {role}") });
     }
-    world::advance(&transaction, call).await?;
-    transaction.commit().await.map_err(|_| Error::Conflict)?;
-    call.app.refresh().await?;
-    tracing::info!(request = %call.id, role, member, tenant, by = %call.caller.principal, "took a role");
-    Ok(link)
+    Ok((link(draft)?, changed.epoch))
 }
 
-fn link(role: &str, member: &str, tenant: &str) -> Result<RoleLink, Error> {
-    if !member.starts_with("role:") && member.parse::<Principal>().is_err() {
-        let message = format!("`{member}` is not a principal: write `user:ID`, `service:ID` or `role:NAME`");
-        return Err(Error::Unacceptable {
-            kind: "role",
-            violations: Violation::new(Pointer::field("principal"), "role.member", message).into(),
-        });
+fn draft(role: &str, member: &str, tenant: &str) -> LinkDraft {
+    LinkDraft::new(member, &named(role), tenant)
+}
+
+fn named(role: &str) -> String {
+    if role.starts_with("role:") { role.to_owned() } else { format!("role:{role}") }
+}
+
+fn link(draft: LinkDraft) -> Result<RoleLink, Error> {
+    Ok(RoleLink::new(&draft.member, &draft.role, &draft.tenant, Source::Database)?)
+}
+
+/// What a principal, or everybody who holds a role, may do: every collection and action, with conditions and fields.
+///
+/// # Errors
+/// The policies, or a name that is neither a principal nor a role.
+pub fn matrix(call: &Call, whom: &str, tenant: &str) -> Result<Vec<Cell>, Error> {
+    call.authorize(Action::Read, OBJECT)?;
+    let collections: Vec<_> = call.world.catalog.values().cloned().collect();
+    let whom = Named::parse(whom, "whom")?;
+    Ok(call.world.policies.matrix(whom.whom(), tenant, &collections))
+}
+
+/// A principal or a role, as somebody wrote it.
+pub(crate) enum Named {
+    Principal(Principal),
+    Role(String),
+}
+
+impl Named {
+    pub(crate) fn parse(text: &str, parameter: &str) -> Result<Self, Error> {
+        if text == "anonymous" {
+            return Ok(Named::Principal(Principal::Anonymous));
+        }
+        if text.starts_with("role:") {
+            return Ok(Named::Role(text.to_owned()));
+        }
+        text.parse().map(Named::Principal).map_err(|_| {
+            let message = format!("`{text}` is not `user:ID`, `service:ID`, `anonymous` or `role:NAME`");
+            Error::Query(Violation::new(Pointer::field(parameter), "query.value", message).into())
+        })
     }
-    let role = if role.starts_with("role:") { role.to_owned() } else { format!("role:{role}") };
-    let id = format!("{member} {role} {tenant}");
-    RoleLink::new(member, &role, tenant, Source::Database { id }).map_err(|error| match Error::from(error) {
-        Error::Unacceptable { violations, .. } => Error::Unacceptable { kind: "role", violations },
-        other => other,
-    })
-}
 
-fn row(link: &RoleLink) -> RoleRow {
-    RoleRow { member: link.member.clone(), role: link.role.clone(), tenant: link.tenant.clone() }
+    pub(crate) fn whom(&self) -> Whom<'_> {
+        match self {
+            Named::Principal(principal) => Whom::Principal(principal),
+            Named::Role(role) => Whom::Role(role),
+        }
+    }
 }

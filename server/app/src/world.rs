@@ -1,9 +1,10 @@
 //! The running server: the store, and an immutable picture of everything that decides about requests. A change of collections, policies or
 //! plugins makes a new picture; a request keeps the one it began with, so it never sees half of a change.
 
+mod files;
+
 use std::{
     collections::BTreeMap,
-    path::Path,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -13,17 +14,22 @@ use model::{
     Collection,
     collection::{Definition, Kind, USERS},
 };
-use policies::{Policy, PolicyDraft, RoleLink, Snapshot, Source};
+use policies::{Change, Mode, PolicyDraft, PolicySet, Reader, Snapshot, Source};
 use store::{Store, policies::PolicyRow, settings::versions};
-use tokio::sync::RwLock;
+use tokio::sync::{RwLock, watch};
 
-use crate::{Error, api::document::Document, auth::Keyring, call::Call, config::Config, plugins::Installed};
+use crate::{Error, api::document::Document, auth::Keyring, call::Call, config::Config, decisions::Decisions, plugins::Installed};
+use files::Files;
+pub(crate) use files::read as read_policy_files;
 
 /// The collections of one moment, by name.
 pub type Catalog = BTreeMap<String, Collection>;
 
-/// How long a change of another node may go unnoticed.
+/// How long a change of another node, or of a policy file, may go unnoticed.
 const FOLLOW_EVERY: Duration = Duration::from_millis(500);
+
+/// How often somebody who waits for a change of another node looks for it.
+const WAITING_EVERY: Duration = Duration::from_millis(50);
 
 /// Expired sessions are removed at the start and then every hour.
 const TIDY_EVERY_ROUNDS: u64 = 7_200;
@@ -36,13 +42,13 @@ pub struct World {
     /// Counts the changes.
     pub version: u64,
     /// The collections.
-    pub catalog: Catalog,
+    pub catalog: Arc<Catalog>,
     /// The policies with their plans.
     pub policies: Snapshot,
     /// The enabled plugins in the order in which their rules run.
-    pub plugins: Vec<Arc<Installed>>,
+    pub plugins: Arc<[Arc<Installed>]>,
     /// The OpenAPI document of these collections, rendered when somebody asks.
-    pub document: OnceLock<Document>,
+    pub document: Arc<OnceLock<Document>>,
 }
 
 /// The running server.
@@ -56,9 +62,13 @@ pub struct App {
     /// Writes of records share it, changes of what decides about them have it alone: so a record cannot slip in between the look at what
     /// is stored and the change of a collection. Other nodes are held off by the version only.
     pub(crate) gate: Arc<RwLock<()>>,
+    /// What was refused lately, with explanations.
+    pub(crate) decisions: Decisions,
     world: ArcSwap<World>,
-    /// Makes one rebuild wait for the other, so that an older picture never replaces a newer one.
-    rebuild: tokio::sync::Mutex<()>,
+    /// The version in force, for those who wait for one.
+    version: watch::Sender<u64>,
+    /// Makes one change of the picture wait for the other, so that an older one never replaces a newer one.
+    rebuild: tokio::sync::Mutex<Files>,
 }
 
 impl App {
@@ -70,6 +80,10 @@ impl App {
         std::fs::create_dir_all(&config.data_dir)
             .map_err(|error| Error::Configuration(format!("the data directory {}: {error}", config.data_dir.display())))?;
         let store = Store::open(&config.database()?, config.memory()).await?;
+        Self::on(store, config).await
+    }
+
+    async fn on(store: Store, config: Config) -> Result<Arc<Self>, Error> {
         let keyring = Keyring::open(&store, &config).await?;
         let limits = plugins::Limits {
             call_ms: config.plugin_call_ms,
@@ -78,15 +92,18 @@ impl App {
         };
         let runtime = plugins::Runtime::new(limits)?;
         define_users(&store).await?;
-        let world = build(&config, &store, &runtime, &[]).await?;
+        let (files, written) = Files::open(&config)?;
+        let world = first(&store, &runtime, written, config.policy_mode).await?;
         Ok(Arc::new(Self {
+            decisions: Decisions::new(),
             config,
             store,
             keyring,
             runtime,
             gate: Arc::default(),
+            version: watch::Sender::new(world.version),
             world: ArcSwap::from_pointee(world),
-            rebuild: tokio::sync::Mutex::default(),
+            rebuild: tokio::sync::Mutex::new(files),
         }))
     }
 
@@ -96,54 +113,153 @@ impl App {
         self.world.load_full()
     }
 
-    /// Builds a new picture from the database. A picture that cannot be built never replaces the one in force.
+    /// Takes over what has changed in the database since this picture. A picture that cannot be built never replaces the one in force.
     ///
     /// # Errors
     /// What is wrong with the stored collections, policies or plugins.
     pub async fn refresh(&self) -> Result<(), Error> {
         let _one_at_a_time = self.rebuild.lock().await;
-        let world = build(&self.config, &self.store, &self.runtime, &self.world().plugins).await?;
-        self.world.store(Arc::new(world));
+        let world = next(&self.store, &self.runtime, &self.world()).await?;
+        self.put_in_force(world);
         Ok(())
     }
 
-    /// Follows the changes that other nodes make, and removes sessions that have expired, until the task is dropped.
+    /// Takes over a change of policies that this node has just committed, without reading anything again.
+    pub(crate) async fn adopt(&self, change: &Change, version: u64) -> Result<(), Error> {
+        let _one_at_a_time = self.rebuild.lock().await;
+        let world = self.world();
+        if world.version < version {
+            let policies = world.policies.with(change, version, &|name| world.catalog.get(name).cloned())?;
+            self.put_in_force(world.with_policies(policies, version));
+        }
+        Ok(())
+    }
+
+    fn put_in_force(&self, world: World) {
+        let version = world.version;
+        self.world.store(Arc::new(world));
+        self.version.send_replace(version);
+    }
+
+    /// Takes over what other nodes have changed, if anything.
+    ///
+    /// # Errors
+    /// What is wrong with what they have stored, or the database.
+    pub(crate) async fn catch_up(&self) -> Result<(), Error> {
+        if versions::get(&self.store, VERSION).await? == self.world().version { Ok(()) } else { self.refresh().await }
+    }
+
+    /// Waits until the picture in force has at least this version; false if it does not come in time.
+    pub(crate) async fn wait_for(&self, version: u64, within: Duration) -> bool {
+        let mut versions = self.version.subscribe();
+        let reached = tokio::time::timeout(within, async {
+            while *versions.borrow_and_update() < version {
+                // Another node may have made it: there is no need to wait for the next look.
+                if let Err(error) = self.catch_up().await {
+                    tracing::warn!(%error, "cannot look for changes of other nodes");
+                }
+                let _ = tokio::time::timeout(WAITING_EVERY, versions.wait_for(|found| *found >= version)).await;
+            }
+        });
+        reached.await.is_ok()
+    }
+
+    /// Follows the changes of the policy files and those that other nodes make, and removes what has expired, until the task is dropped.
     pub async fn follow(&self) {
         for round in 0_u64.. {
             tokio::time::sleep(FOLLOW_EVERY).await;
             if round.is_multiple_of(TIDY_EVERY_ROUNDS) {
-                let now = model::time::datetime_text(chrono::Utc::now());
-                if let Err(error) = store::sessions::remove_expired(&self.store, &now).await {
-                    tracing::warn!(%error, "cannot remove expired sessions");
-                }
+                self.tidy().await;
             }
-            match versions::get(&self.store, VERSION).await {
-                Ok(version) if version == self.world().version => {}
-                Ok(_) => {
-                    if let Err(error) = self.refresh().await {
-                        tracing::error!(%error, "a change of another node cannot be taken over");
-                    }
-                }
-                Err(error) => tracing::warn!(%error, "cannot look for changes of other nodes"),
+            self.follow_files().await;
+            if let Err(error) = self.catch_up().await {
+                tracing::error!(%error, "cannot take over what other nodes have changed");
             }
         }
+    }
+
+    async fn tidy(&self) {
+        let now = model::time::datetime_text(chrono::Utc::now());
+        if let Err(error) = store::sessions::remove_expired(&self.store, &now).await {
+            tracing::warn!(%error, "cannot remove expired sessions");
+        }
+        if let Err(error) = store::decisions::remove_expired(&self.store, &now).await {
+            tracing::warn!(%error, "cannot remove expired decisions");
+        }
+    }
+
+    /// Puts changed policy files in force. Files with a mistake change nothing until it is mended.
+    async fn follow_files(&self) {
+        let mut files = self.rebuild.lock().await;
+        let Some(changed) = files.changed() else { return };
+        let world = self.world();
+        // There may be a million lines in them: other tasks of this thread go elsewhere meanwhile.
+        let read = tokio::task::block_in_place(|| {
+            let set = changed.read()?;
+            Ok::<_, Error>(world.policies.with_files(set, &|name| world.catalog.get(name).cloned())?)
+        });
+        match read {
+            Ok(policies) => {
+                tracing::info!(policies = policies.len(), "the policy files have changed and are in force");
+                files.taken(changed);
+                self.put_in_force(world.with_policies(policies, world.version));
+            }
+            Err(error) => {
+                tracing::error!(%error, "the policy files have a mistake, what was in force before stays");
+                files.refused(changed, error.to_string());
+            }
+        }
+    }
+
+    /// What is wrong with the policy files as they are on disk; none if they are in force.
+    pub(crate) async fn refused_files(&self) -> Option<String> {
+        self.rebuild.lock().await.refusal()
+    }
+}
+
+impl World {
+    /// The same with other policies.
+    pub(crate) fn with_policies(&self, policies: Snapshot, version: u64) -> World {
+        let (catalog, plugins, document) = (Arc::clone(&self.catalog), Arc::clone(&self.plugins), Arc::clone(&self.document));
+        World { version, catalog, policies, plugins, document }
     }
 }
 
 /// Counts a change of collections, policies, roles or plugins, in the transaction that makes it.
 /// A change that was checked against a picture which another node has replaced meanwhile is a conflict.
-pub(crate) async fn advance(transaction: &store::Transaction, call: &Call) -> Result<(), Error> {
+pub(crate) async fn advance(transaction: &store::Transaction, call: &Call) -> Result<u64, Error> {
     let next = versions::advance(transaction, VERSION).await?;
-    if next == call.world.version + 1 { Ok(()) } else { Err(Error::Conflict) }
+    if next == call.world.version + 1 { Ok(next) } else { Err(Error::Conflict) }
 }
 
-async fn build(config: &Config, store: &Store, runtime: &plugins::Runtime, loaded: &[Arc<Installed>]) -> Result<World, Error> {
-    // Read first: a change in between leaves the number too low, and the next look builds once more.
+/// The picture of a server that starts.
+async fn first(store: &Store, runtime: &plugins::Runtime, mut set: PolicySet, mode: Mode) -> Result<World, Error> {
+    // Read first: a change in between leaves the number too low, and the next look finds it.
     let version = versions::get(store, VERSION).await?;
     let catalog = catalog(store).await?;
-    let plugins = crate::plugins::load_all(store, runtime, loaded).await?;
-    let policies = snapshot(config, store, &catalog, version).await?;
-    Ok(World { version, catalog, policies, plugins, document: OnceLock::new() })
+    let plugins = crate::plugins::load_all(store, runtime, &[]).await?;
+    set.extend(stored(store).await?);
+    let policies = Snapshot::build(set, version, mode, &|name| catalog.get(name).cloned())?;
+    Ok(World { version, catalog: Arc::new(catalog), policies, plugins: plugins.into(), document: Arc::default() })
+}
+
+/// The picture after what has changed in the database since another one.
+async fn next(store: &Store, runtime: &plugins::Runtime, before: &World) -> Result<World, Error> {
+    let version = versions::get(store, VERSION).await?;
+    let catalog = catalog(store).await?;
+    let plugins = crate::plugins::load_all(store, runtime, &before.plugins).await?;
+    let known = |name: &str| catalog.get(name).cloned();
+    let policies = match store::policies::log::between(store, before.version, version).await? {
+        Some(rows) => {
+            let mut policies = before.policies.at(version);
+            for row in rows {
+                policies = policies.with(&crate::policies::logged(&row)?, version, &known)?;
+            }
+            policies
+        }
+        None => before.policies.with_stored(stored(store).await?, version, &known)?,
+    };
+    Ok(World { version, catalog: Arc::new(catalog), policies, plugins: plugins.into(), document: Arc::default() })
 }
 
 async fn catalog(store: &Store) -> Result<Catalog, Error> {
@@ -162,9 +278,7 @@ async fn define_users(store: &Store) -> Result<(), Error> {
     if store::catalog::all(store).await?.iter().any(|definition| definition.name == USERS) {
         return Ok(());
     }
-    let description = "Everybody who can log in.".to_owned();
-    let definition = Definition { name: USERS.to_owned(), kind: Kind::Auth, description, fields: Vec::new(), indexes: Vec::new() };
-    let users = Collection::new(definition).map_err(|error| Error::Internal(error.to_string()))?;
+    let users = Collection::new(users()).map_err(|error| Error::Internal(error.to_string()))?;
     let transaction = store.begin().await?;
     store::schema::create_table(&transaction, &users).await?;
     store::catalog::put(&transaction, users.definition()).await?;
@@ -172,32 +286,31 @@ async fn define_users(store: &Store) -> Result<(), Error> {
     Ok(())
 }
 
-/// The policies in force: the built-in ones, those of `policies/*.csv` in the data directory, and those of the database.
-async fn snapshot(config: &Config, store: &Store, catalog: &Catalog, epoch: u64) -> Result<Snapshot, Error> {
-    let (policies, links) = sources(config, store).await?;
-    Ok(Snapshot::build(policies, links, epoch, &|name| catalog.get(name).cloned())?)
+/// The built-in collection before anybody has extended it.
+pub(crate) fn users() -> Definition {
+    let description = "Everybody who can log in.".to_owned();
+    Definition { name: USERS.to_owned(), kind: Kind::Auth, description, fields: Vec::new(), indexes: Vec::new() }
 }
 
-/// Every policy and role link there is, from all sources.
-pub(crate) async fn sources(config: &Config, store: &Store) -> Result<(Vec<Policy>, Vec<RoleLink>), Error> {
-    let (mut policies, mut links) = policies::parse_csv("built-in", policies::DEFAULT_CSV)?;
-    for (name, text) in policy_files(&config.data_dir.join("policies"))? {
-        let (more_policies, more_links) = policies::parse_csv(&name, &text)?;
-        policies.extend(more_policies);
-        links.extend(more_links);
-    }
-    for row in store::policies::all(store).await? {
+/// Every policy and role link of the database.
+async fn stored(store: &Store) -> Result<PolicySet, Error> {
+    let mut reader = Reader::default();
+    store::policies::each(store, |row| {
         let id = row.id.clone();
-        policies.push(Policy::new(draft(row)?, Source::Database { id })?);
-    }
-    for row in store::policies::links(store).await? {
-        let id = format!("{} {} {}", row.member, row.role, row.tenant);
-        links.push(RoleLink::new(&row.member, &row.role, &row.tenant, Source::Database { id })?);
-    }
-    Ok((policies, links))
+        let read = reader.policy(&draft(row)?, Source::Database);
+        read.map_err(|error| Error::Internal(format!("the stored policy `{id}`: {error}")))
+    })
+    .await?;
+    store::policies::each_link(store, |row| {
+        let read = reader.link(&row.member, &row.role, &row.tenant, Source::Database);
+        read.map_err(|error| Error::Internal(format!("the stored role link of `{}`: {error}", row.member)))
+    })
+    .await?;
+    Ok(reader.finish())
 }
 
-fn draft(row: PolicyRow) -> Result<PolicyDraft, Error> {
+/// The columns of a stored policy.
+pub(crate) fn draft(row: PolicyRow) -> Result<PolicyDraft, Error> {
     let effect = serde_json::from_value(serde_json::Value::String(row.effect)).map_err(|error| Error::Internal(error.to_string()))?;
     Ok(PolicyDraft {
         subject: row.subject,
@@ -210,17 +323,5 @@ fn draft(row: PolicyRow) -> Result<PolicyDraft, Error> {
     })
 }
 
-/// The policy files in a folder, in the order of their names; none if there is no such folder.
-fn policy_files(folder: &Path) -> Result<Vec<(String, String)>, Error> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Ok(Vec::new()) };
-    let mut files = Vec::new();
-    for entry in entries {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "csv") {
-            let text = std::fs::read_to_string(&path).map_err(|error| Error::Configuration(format!("{}: {error}", path.display())))?;
-            files.push((path.display().to_string(), text));
-        }
-    }
-    files.sort();
-    Ok(files)
-}
+#[cfg(test)]
+mod tests;

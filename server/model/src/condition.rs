@@ -2,11 +2,22 @@
 //! [`Expression`], checked against its collection, and then read by two: [`Condition::evaluate`] here and the translation to a query in
 //! the store. Both are three-valued: what cannot be decided (a missing value, another type) is unknown, and unknown never widens access.
 
-mod check;
-mod evaluate;
 mod parse;
 
+mod check;
+
+mod evaluate;
+
+mod doubts;
+
+mod review;
+
+mod lookups;
+
 use std::{collections::BTreeSet, fmt, sync::Arc};
+
+pub use doubts::Doubt;
+pub use review::Review;
 
 use crate::{Caller, Collection, Record, value::Value};
 
@@ -78,6 +89,19 @@ pub struct Path {
     pub members: Vec<String>,
     /// Where it stands in the text, in bytes.
     pub position: usize,
+}
+
+impl fmt::Display for Path {
+    /// As a policy writes it.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self.root {
+            Root::Record => "record",
+            Root::Before => "before",
+            Root::Caller => "caller",
+            Root::Now => "now",
+        })?;
+        self.members.iter().try_for_each(|member| write!(formatter, ".{member}"))
+    }
 }
 
 /// One side of a comparison.

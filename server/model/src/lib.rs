@@ -1,6 +1,10 @@
 //! The nouns of Ironrule and their invariants: collection, field, record, draft, condition, principal, change. Pure: values in,
 //! values out. No async, no clock, no network; storage, policies and plugins are for the crates above.
 
+// The tests in here share their collection and their conditions with those in `tests`, where this crate has its name.
+#[cfg(test)]
+extern crate self as model;
+
 pub mod value;
 
 pub mod field;

@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
+use serde::{Deserialize, Serialize};
+
 use crate::value::{Object, Value};
 
 /// The tenant of every record while multi-tenancy is off.
@@ -67,7 +69,8 @@ fn is_id(text: &str) -> bool {
 }
 
 /// What a caller wants to do with a record. Get, list, count and subscribe are all `Read`: they must agree.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Action {
     /// Make a new record.
     Create,

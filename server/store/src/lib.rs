@@ -28,6 +28,8 @@ pub mod catalog;
 
 pub mod policies;
 
+pub mod decisions;
+
 pub mod plugins;
 
 pub mod sessions;

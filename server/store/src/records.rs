@@ -12,7 +12,7 @@ use crate::{
     condition::{Clause, translate, translate_filter},
     row::{self, record_id, rows},
     transaction::{Binds, Run, bind},
-    value::to_stored,
+    value::{from_stored, to_stored},
 };
 
 /// Who asks, and what that allows: the ground on which a query stands.
@@ -112,6 +112,16 @@ pub async fn list(run: &impl Run, collection: &Collection, ground: Ground<'_>, l
         }
     }
     Ok(found)
+}
+
+/// What a list asks the database on this ground, in words for an operator: the text of WHERE, and its parameters as JSON. None if no record
+/// could be among the answers.
+#[must_use]
+pub fn shown_filter(collection: &Collection, ground: Ground<'_>) -> Option<(String, Vec<(String, String)>)> {
+    let mut binds = Binds::new();
+    let text = wanted(collection, ground, None, &mut binds)?;
+    let shown = |value| from_stored(value).map_or_else(|| "null".to_owned(), |value| value.to_json());
+    Some((text, binds.into_iter().map(|(name, value)| (name, shown(value))).collect()))
 }
 
 /// Counts the records that a list without a limit would have.

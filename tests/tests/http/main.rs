@@ -1,5 +1,5 @@
-//! Everything that a user can see of Ironrule, asked of the real binary through HTTP. The modules mirror the URLs; `chain` and `crash` go
-//! across them, `tidy` looks at the sources.
+//! Everything that a user can see of Ironrule, asked of the real binary through HTTP. The modules mirror the URLs; `agreement`,
+//! `secrecy`, `chain` and `crash` go across them, `tidy` looks at the sources.
 
 mod system;
 
@@ -20,6 +20,10 @@ mod document;
 mod folders;
 
 mod shop;
+
+mod agreement;
+
+mod secrecy;
 
 mod chain;
 

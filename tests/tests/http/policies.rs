@@ -1,5 +1,15 @@
 //! `/api/policies`.
 
+mod changes;
+
+mod explain;
+
+mod decisions;
+
+mod command;
+
+mod storm;
+
 use serde_json::{Value, json};
 use tests::{Client, TestApp};
 

@@ -1,7 +1,11 @@
 //! The outermost layer: gives every request its id, turns every error (a panic too) into a problem, adds the headers that every answer has,
 //! and writes the access log.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures_util::FutureExt;
 use poem::{
@@ -10,8 +14,14 @@ use poem::{
     http::{HeaderName, HeaderValue, StatusCode, header},
 };
 
-use super::problem;
-use crate::Error;
+use super::{payload::POLICY_EPOCH, problem};
+use crate::{App, Error};
+
+/// The header with which a caller waits for a change of policies.
+const POLICY_MIN_EPOCH: &str = "policy-min-epoch";
+
+/// How long a request waits for it.
+const EPOCH_WITHIN: Duration = Duration::from_secs(2);
 
 /// The id of a request, in the log, in the answer and in what it wrote.
 #[derive(Clone)]
@@ -83,11 +93,23 @@ impl Methods {
 pub(super) struct Boundary<E> {
     inner: E,
     methods: Methods,
+    app: Arc<App>,
 }
 
 impl<E> Boundary<E> {
-    pub(super) fn new(inner: E, methods: Methods) -> Self {
-        Self { inner, methods }
+    pub(super) fn new(inner: E, methods: Methods, app: Arc<App>) -> Self {
+        Self { inner, methods, app }
+    }
+
+    /// Waits until the policies are in force that the caller knows of: it may have heard of a change from another node.
+    async fn wait_for_epoch(&self, request: &Request) -> Result<(), Error> {
+        let Some(wanted) = request.headers().get(POLICY_MIN_EPOCH) else { return Ok(()) };
+        let epoch = wanted.to_str().ok().and_then(|text| text.trim().parse::<u64>().ok()).ok_or_else(|| {
+            let message = format!("the header `{POLICY_MIN_EPOCH}` is not a whole number");
+            Error::Query(model::Violation::new(model::Pointer::root(), "query.value", message).into())
+        })?;
+        let app = &self.app;
+        if app.world().version >= epoch || app.wait_for(epoch, EPOCH_WITHIN).await { Ok(()) } else { Err(Error::EpochNotReached { epoch }) }
     }
 
     fn problem(&self, error: &poem::Error, path: &str, id: &str) -> Response {
@@ -123,7 +145,10 @@ impl<E: Endpoint> Endpoint for Boundary<E> {
         request.extensions_mut().insert(RequestId(Arc::clone(&id)));
 
         let checked = self.methods.check_query(&request);
+        let epoch = self.wait_for_epoch(&request).await;
+        let known = self.app.world().version;
         let answering = async {
+            epoch?;
             checked?;
             self.inner.get_response_or_error(request).await
         };
@@ -134,6 +159,7 @@ impl<E: Endpoint> Endpoint for Boundary<E> {
             Err(_) => problem::response(&Error::Internal("a panic".to_owned()), &id),
         };
         add_headers(&mut response, &id);
+        response.headers_mut().entry(POLICY_EPOCH).or_insert(known.into());
         let (status, ms) = (response.status().as_u16(), started.elapsed().as_secs_f64() * 1_000.0);
         tracing::info!(target: "ironrule::access", request = %id, %method, path, status, ms, "{method} {path} {status}");
         Ok(response)

@@ -25,6 +25,9 @@ const DISCARDING_WITHIN: Duration = Duration::from_secs(5);
 /// How long a client may take to send a body.
 const READING_WITHIN: Duration = Duration::from_secs(30);
 
+/// The header of every answer with the count of changes that it knows at least.
+pub(super) const POLICY_EPOCH: &str = "policy-epoch";
+
 /// Reads a body that must not be larger than `max`.
 pub(super) async fn read(body: Body, declared: Option<&str>, max: usize) -> Result<Bytes, Error> {
     let mut body: BoxBody<Bytes, std::io::Error> = body.into();
@@ -76,8 +79,10 @@ impl<D> Documented<D> {
     /// Reads the body as `T`. Unknown members are for `T` to refuse.
     pub(super) fn parse<T: DeserializeOwned>(&self) -> Result<T, Error> {
         let malformed = |error: serde_json::Error| Error::Body(Violation::new(Pointer::root(), "body.malformed", error.to_string()));
-        // Serde's own reading would let duplicate keys and deep nesting pass.
-        Value::from_json(&self.bytes).map_err(malformed)?;
+        // Serde's own reading would let duplicate keys and deep nesting pass, and take a list for an object whose members are in its order.
+        if !matches!(Value::from_json(&self.bytes).map_err(malformed)?, Value::Object(_)) {
+            return Err(Error::Body(Violation::new(Pointer::root(), "body.shape", "expected a JSON object")));
+        }
         serde_json::from_slice(&self.bytes).map_err(|error| Error::Body(Violation::new(Pointer::root(), "body.shape", error.to_string())))
     }
 
@@ -117,6 +122,10 @@ impl_apirequest_for_payload!(Documented<D>, D: Type);
 /// A JSON answer that the document describes as `D`.
 pub(super) struct Reply<D, const STATUS: u16 = 200> {
     json: Vec<u8>,
+    /// The count of changes from which on a change of policies is in force; none for other answers.
+    epoch: Option<u64>,
+    /// Where the next page is.
+    next: Option<String>,
     document: PhantomData<fn() -> D>,
 }
 
@@ -126,14 +135,31 @@ impl<D, const STATUS: u16> Reply<D, STATUS> {
     }
 
     pub(super) fn json(json: Vec<u8>) -> Self {
-        Self { json, document: PhantomData }
+        Self { json, epoch: None, next: None, document: PhantomData }
+    }
+
+    /// Says from which count of changes on the change is in force.
+    pub(super) fn at(self, epoch: u64) -> Self {
+        Self { epoch: Some(epoch), ..self }
+    }
+
+    /// Says where the next page is, as the path with its query.
+    pub(super) fn followed_by(self, next: Option<String>) -> Self {
+        Self { next, ..self }
     }
 }
 
 impl<D: Send, const STATUS: u16> IntoResponse for Reply<D, STATUS> {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(STATUS).unwrap_or_default();
-        Response::builder().status(status).content_type("application/json").body(self.json)
+        let mut response = Response::builder().status(status).content_type("application/json");
+        if let Some(epoch) = self.epoch {
+            response = response.header(POLICY_EPOCH, epoch);
+        }
+        if let Some(next) = self.next {
+            response = response.header("link", format!("<{next}>; rel=\"next\""));
+        }
+        response.body(self.json)
     }
 }
 

@@ -16,6 +16,9 @@ struct Problem<'a> {
     code: &'a str,
     message: String,
     request_id: &'a str,
+    /// Under which whoever may read policies finds out why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decision_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     plugin: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -38,6 +41,8 @@ fn kind(error: &Error) -> (StatusCode, &str) {
         Error::Unauthenticated => (S::UNAUTHORIZED, "auth.required"),
         Error::InvalidToken => (S::UNAUTHORIZED, "auth.invalid_token"),
         Error::InvalidCredentials => (S::UNAUTHORIZED, "auth.invalid_credentials"),
+        Error::Decided { error, .. } => kind(error),
+        Error::EpochNotReached { .. } => (S::SERVICE_UNAVAILABLE, "policy.epoch_not_reached"),
         Error::Denied { .. } => (S::FORBIDDEN, "policy.denied"),
         Error::FieldsDenied(violations) => match violations.0.first() {
             Some(violation) if violation.code == "field.unreadable" => (S::FORBIDDEN, "field.unreadable"),
@@ -75,6 +80,7 @@ fn not_found(kind: &str) -> &'static str {
         "plugin" => "plugin.not_found",
         "policy" => "policy.not_found",
         "role" => "role.not_found",
+        "decision" => "decision.not_found",
         _ => "record.not_found",
     }
 }
@@ -91,6 +97,7 @@ fn unacceptable(kind: &str) -> &'static str {
 
 fn violations(error: &Error) -> Option<&Violations> {
     match error {
+        Error::Decided { error, .. } => violations(error),
         Error::Query(violations)
         | Error::FieldsDenied(violations)
         | Error::NotUnique(violations)
@@ -114,7 +121,9 @@ pub(super) fn response(error: &Error, request_id: &str) -> Response {
         Error::Refused { plugin, .. } | Error::PluginFailed { plugin, .. } => Some(plugin.as_str()),
         _ => None,
     };
+    let decision_id = if let Error::Decided { decision, .. } = error { Some(&**decision) } else { None };
     let problem = Problem {
+        decision_id,
         r#type: "about:blank",
         title: status.canonical_reason().unwrap_or("Error"),
         status: status.as_u16(),
@@ -133,7 +142,7 @@ pub(super) fn response(error: &Error, request_id: &str) -> Response {
     if let Error::MethodNotAllowed { allow } = error {
         response = response.header("allow", allow);
     }
-    if matches!(error, Error::Conflict) {
+    if matches!(error, Error::Conflict | Error::EpochNotReached { .. }) {
         response = response.header("retry-after", "1");
     }
     response.body(body)

@@ -40,14 +40,12 @@ pub enum Manner {
 /// # Errors
 /// The policies, no such collection, everything that is wrong with the new definition, or values that would be lost.
 pub async fn alter(call: &Call, name: &str, alteration: Alteration, manner: Manner) -> Result<Collection, Error> {
-    let (call, _alone) = &call.exclusive().await;
+    let (call, _alone) = &call.exclusive().await?;
     call.authorize(Action::Update, OBJECT)?;
     let before = call.collection(name)?;
     let after = altered(&before, alteration)?;
     check_targets(&after, &call.world.catalog)?;
-    let mut catalog = call.world.catalog.clone();
-    catalog.insert(name.to_owned(), after.clone());
-    check_policies(&call.app, &catalog).await?;
+    check_policies(call, &after)?;
 
     let losses = losses(call, &before, &after).await?;
     match manner {

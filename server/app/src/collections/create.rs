@@ -10,7 +10,7 @@ use crate::{Error, api::document, call::Call, world};
 /// # Errors
 /// The policies, everything that is wrong with the definition, or a name that is taken.
 pub async fn create(call: &Call, definition: Definition) -> Result<Collection, Error> {
-    let (call, _alone) = &call.exclusive().await;
+    let (call, _alone) = &call.exclusive().await?;
     call.authorize(Action::Create, OBJECT)?;
     let collection = Collection::new(definition).map_err(|violations| Error::Unacceptable { kind: "collection", violations })?;
     if call.world.catalog.contains_key(collection.name()) {
@@ -21,9 +21,7 @@ pub async fn create(call: &Call, definition: Definition) -> Result<Collection, E
         return Err(unacceptable("name", "name.collides", message));
     }
     check_targets(&collection, &call.world.catalog)?;
-    let mut catalog = call.world.catalog.clone();
-    catalog.insert(collection.name().to_owned(), collection.clone());
-    check_policies(&call.app, &catalog).await?;
+    check_policies(call, &collection)?;
 
     let transaction = call.app.store.begin().await?;
     store::schema::create_table(&transaction, &collection).await?;

@@ -2,7 +2,7 @@
 
 use model::{Action, Collection, Pointer, Violation, collection::USERS};
 
-use super::{OBJECT, check_policies, unacceptable};
+use super::{OBJECT, unacceptable};
 use crate::{Error, call::Call, world};
 
 /// Drops a collection. Stored records are only lost when `force` says so.
@@ -10,7 +10,7 @@ use crate::{Error, call::Call, world};
 /// # Errors
 /// The policies, no such collection, one that others point to, or records that would be lost.
 pub async fn drop(call: &Call, name: &str, force: bool) -> Result<Collection, Error> {
-    let (call, _alone) = &call.exclusive().await;
+    let (call, _alone) = &call.exclusive().await?;
     call.authorize(Action::Delete, OBJECT)?;
     let collection = call.collection(name)?;
     if name == USERS {
@@ -26,9 +26,6 @@ pub async fn drop(call: &Call, name: &str, force: bool) -> Result<Collection, Er
         let message = format!("the records of `{name}` would be lost; `force=true` drops them");
         return Err(Error::DataLoss(Violation::new(Pointer::root(), "collection.data_loss", message).into()));
     }
-    let mut catalog = call.world.catalog.clone();
-    catalog.remove(name);
-    check_policies(&call.app, &catalog).await?;
 
     let transaction = call.app.store.begin().await?;
     store::schema::drop_table(&transaction, &collection).await?;

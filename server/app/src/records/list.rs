@@ -8,10 +8,10 @@ use model::{
     query::{LIMIT_MAX, List, SortKey, Start},
     value::Object,
 };
-use policies::{Access, Plan};
+use policies::{Access, Mode, Plan};
 use store::records::Ground;
 
-use crate::{Error, call::Call};
+use crate::{Error, call::Call, decisions::Refused};
 
 /// How many records a page has when nobody says.
 pub const LIMIT_DEFAULT: usize = 30;
@@ -53,7 +53,10 @@ pub async fn list(call: &Call, collection: &str, question: &Question) -> Result<
     let collection = call.collection(collection)?;
     let plan = call.plan(Action::Read, &collection)?;
     let parsed = parse(&collection, question)?;
-    check_readable(&plan, &collection, &parsed)?;
+    check_readable(&plan, &collection, &parsed).map_err(|error| {
+        let fields = asked_fields(&parsed);
+        call.decided(Refused { fields, ..Refused::records(Action::Read, &collection) }, error)
+    })?;
 
     let guards: Vec<&Guard> = match plan.access() {
         Access::When(guard) => vec![guard],
@@ -66,12 +69,25 @@ pub async fn list(call: &Call, collection: &str, question: &Question) -> Result<
     let more = records.len() > parsed.list.limit;
     records.truncate(parsed.list.limit);
     let next = records.last().filter(|_| more).map(|record| cursor(&parsed.list.sort, record));
+    if call.world.policies.mode() != Mode::Plan {
+        recheck(call, &plan, &mut records);
+    }
     let total = match parsed.counted {
         true => Some(store::records::count(&call.app.store, &collection, ground, parsed.list.filter.as_deref()).await?),
         false => None,
     };
     let offset = if let Start::Offset(offset) = parsed.list.start { offset } else { 0 };
     Ok(Page { collection, records, plan, fields: parsed.fields, next, total, offset })
+}
+
+/// In the modes that do not trust the plan alone every record is decided once more. One that the query should not have found is a fault.
+fn recheck(call: &Call, plan: &Plan, records: &mut Vec<Record>) {
+    let found = records.len();
+    records.retain(|record| plan.allows(&call.context(record, None)));
+    if records.len() < found {
+        let (request, denied) = (&call.id, found - records.len());
+        tracing::error!(%request, denied, "the query and the decision differ, access denied");
+    }
 }
 
 impl Page {
@@ -188,6 +204,12 @@ fn parse_number(name: &str, text: &Option<String>, default: usize, min: usize, m
             default
         }
     }
+}
+
+/// The fields that a question filters and sorts by.
+fn asked_fields(parsed: &Parsed) -> Vec<String> {
+    let filtered = parsed.list.filter.iter().flat_map(|filter| filter.fields()).map(str::to_owned);
+    filtered.chain(parsed.list.sort.iter().map(|key| key.field.clone())).collect()
 }
 
 /// Filtering and sorting by a field is reading it.

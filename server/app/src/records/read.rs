@@ -13,6 +13,8 @@ pub async fn read(call: &Call, collection: &str, id: &str) -> Result<Shown, Erro
     let collection = call.collection(collection)?;
     let plan = call.plan(Action::Read, &collection)?;
     let record = store::records::get(&call.app.store, &collection, &call.caller.tenant, id).await?;
-    let record = record.filter(|record| plan.allows(&call.context(record, None))).ok_or_else(|| Error::no_record(id))?;
-    Ok(Shown { collection, record, plan: Some(plan) })
+    match record {
+        Some(record) if plan.allows(&call.context(&record, None)) => Ok(Shown { collection, record, plan: Some(plan) }),
+        record => Err(call.hidden(Action::Read, &collection, id, record)),
+    }
 }

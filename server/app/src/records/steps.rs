@@ -18,7 +18,7 @@ use super::{
     rules::{self, Subject},
     update::Manner,
 };
-use crate::{Error, call::Call};
+use crate::{Error, call::Call, decisions::Refused};
 
 /// On which ground a write stands.
 #[derive(Clone)]
@@ -70,9 +70,9 @@ pub(super) async fn create(
     let new = validate::create(collection, draft, stamp).map_err(Error::Invalid)?;
     check_relations(call, transaction, collection, &new, None).await?;
     if !authority.allows(call, new.record(), None) {
-        return Err(call.denied(Action::Create, collection.name()));
+        return Err(call.denied(Refused { record: Some(new.record().clone()), ..Refused::records(Action::Create, collection) }));
     }
-    check_write_mask(call, &authority, &new, None, &given)?;
+    check_write_mask(call, &authority, collection, (&new, None), &given)?;
 
     store::records::insert(transaction, collection, &new).await.map_err(|error| not_unique(collection, error))?;
     log(call, transaction, collection, &authority, "create", (None, Some(new.record())), ran).await?;
@@ -95,7 +95,7 @@ pub(super) async fn update(
     authority: Authority,
     change: Change<'_>,
 ) -> Result<Record, Error> {
-    let stored = load(call, transaction, collection, &authority, change.id, change.if_match).await?;
+    let stored = load(call, transaction, (collection, Action::Update), &authority, change.id, change.if_match).await?;
     let given: Vec<String> = match change.manner {
         Manner::Merge => change.draft.values.keys().cloned().collect(),
         Manner::Replace => collection.fields().map(|field| field.name.clone()).collect(),
@@ -110,9 +110,15 @@ pub(super) async fn update(
     let new = validate::update(collection, &stored, draft, &call.now).map_err(Error::Invalid)?;
     check_relations(call, transaction, collection, &new, Some(&stored)).await?;
     if !authority.allows(call, new.record(), Some(&stored)) {
-        return Err(call.denied(Action::Update, collection.name()));
+        let (record, before) = (Some(new.record().clone()), Some(stored));
+        return Err(call.denied(Refused {
+            id: Some(change.id.to_owned()),
+            record,
+            before,
+            ..Refused::records(Action::Update, collection)
+        }));
     }
-    check_write_mask(call, &authority, &new, Some(&stored), &given)?;
+    check_write_mask(call, &authority, collection, (&new, Some(&stored)), &given)?;
 
     store::records::update(transaction, collection, &new).await.map_err(|error| not_unique(collection, error))?;
     if password_changed(collection, &stored, new.record()) {
@@ -160,7 +166,7 @@ async fn delete_with(
     going: &mut Going,
 ) -> Result<Record, Error> {
     going.records.insert((collection.name().to_owned(), id.to_owned()));
-    let stored = load(call, transaction, collection, &authority, id, if_match).await?;
+    let stored = load(call, transaction, (collection, Action::Delete), &authority, id, if_match).await?;
     let subject = Subject { collection, operation: Operation::Delete, id, before: Some(&stored) };
     let ran = rules::before_write(call, transaction, &subject, None).await?;
     going.depth += 1;
@@ -178,13 +184,20 @@ async fn delete_with(
 async fn load(
     call: &Call,
     transaction: &Transaction,
-    collection: &Collection,
+    (collection, action): (&Collection, Action),
     authority: &Authority,
     id: &str,
     if_match: Option<&str>,
 ) -> Result<Record, Error> {
-    let stored = store::records::get_locked(transaction, collection, &call.caller.tenant, id).await?;
-    let stored = stored.filter(|stored| authority.allows(call, stored, Some(stored))).ok_or_else(|| Error::no_record(id))?;
+    let stored = match store::records::get_locked(transaction, collection, &call.caller.tenant, id).await? {
+        Some(stored) if authority.allows(call, &stored, Some(&stored)) => stored,
+        stored => {
+            return Err(match authority {
+                Authority::Plan(_) => call.hidden(action, collection, id, stored),
+                Authority::Grant(_) => Error::no_record(id),
+            });
+        }
+    };
     if if_match.is_some_and(|tags| !matches_tag(tags, &stored.etag())) {
         return Err(Error::VersionMismatch);
     }
@@ -223,7 +236,13 @@ async fn check_relations(
 
 /// Of the fields that the client named, those that changed must be among the fields that the policies let it write. What rules and
 /// defaults set is not the client's doing.
-fn check_write_mask(call: &Call, authority: &Authority, new: &NewRecord, before: Option<&Record>, given: &[String]) -> Result<(), Error> {
+fn check_write_mask(
+    call: &Call,
+    authority: &Authority,
+    collection: &Collection,
+    (new, before): (&NewRecord, Option<&Record>),
+    given: &[String],
+) -> Result<(), Error> {
     let Authority::Plan(plan) = authority else { return Ok(()) };
     let after = new.record();
     let mask = plan.fields(&call.context(after, before));
@@ -235,7 +254,12 @@ fn check_write_mask(call: &Call, authority: &Authority, new: &NewRecord, before:
             violations.add(Pointer::field(field), "field.forbidden", format!("not allowed to write `{field}`"));
         }
     }
-    violations.or(()).map_err(Error::FieldsDenied)
+    violations.or(()).map_err(|violations| {
+        let action = if before.is_some() { Action::Update } else { Action::Create };
+        let fields = violations.0.iter().map(|violation| violation.pointer.as_str().trim_start_matches('/').to_owned()).collect();
+        let (record, before) = (Some(after.clone()), before.cloned());
+        call.decided(Refused { record, before, fields, ..Refused::records(action, collection) }, Error::FieldsDenied(violations))
+    })
 }
 
 /// What happens to the records that point to one that is deleted: each is authorized and runs through its own rules.
@@ -258,9 +282,7 @@ async fn release_dependents(
                 let released = release(call, transaction, (other, field), authority, (&record, id), going).await;
                 released.map_err(|error| match error {
                     // What keeps the record is not for this caller to know.
-                    Error::NotFound { .. } | Error::Denied { .. } | Error::Unauthenticated | Error::FieldsDenied(_) => {
-                        unreleased(other, field)
-                    }
+                    Error::Decided { .. } => unreleased(other, field),
                     error => error,
                 })?;
             }
@@ -340,7 +362,7 @@ async fn log(
     plugins: Vec<String>,
 ) -> Result<(), Error> {
     let (principal, policies) = match authority {
-        Authority::Plan(plan) => (call.caller.principal.to_string(), plan.rules().iter().map(|rule| rule.id.clone()).collect()),
+        Authority::Plan(plan) => (call.caller.principal.to_string(), plan.rules().iter().map(|policy| policy.id().to_string()).collect()),
         Authority::Grant(plugin) => (format!("plugin:{plugin}"), Vec::new()),
     };
     let (before, after) =

@@ -260,12 +260,7 @@ fn plain(value: &Value) -> String {
 
 fn text_of(operand: &Operand) -> String {
     match operand {
-        Operand::Path(path) => match path.root {
-            Root::Record => format!("record.{}", path.members.join(".")),
-            Root::Before => format!("before.{}", path.members.join(".")),
-            Root::Caller => format!("caller.{}", path.members.join(".")),
-            Root::Now => "now".to_owned(),
-        },
+        Operand::Path(path) => path.to_string(),
         Operand::Literal(value) => value.to_json(),
     }
 }

@@ -33,10 +33,15 @@ impl Operand {
     /// The value that it stands for; null where there is none.
     #[must_use]
     pub fn value<'a>(&'a self, context: &Context<'a>) -> Cow<'a, Value> {
-        match look(self, context) {
-            Seen::Text(text) => Cow::Owned(Value::from(text)),
-            Seen::Other(value) => Cow::Borrowed(value),
-        }
+        look(self, context).into_value()
+    }
+}
+
+impl Path {
+    /// The value that is found there; null where there is none.
+    #[must_use]
+    pub fn value<'a>(&self, context: &Context<'a>) -> Cow<'a, Value> {
+        look_up(self, context).into_value()
     }
 }
 
@@ -148,7 +153,14 @@ impl<'a> From<&'a Value> for Seen<'a> {
     }
 }
 
-impl Seen<'_> {
+impl<'a> Seen<'a> {
+    fn into_value(self) -> Cow<'a, Value> {
+        match self {
+            Seen::Text(text) => Cow::Owned(Value::from(text)),
+            Seen::Other(value) => Cow::Borrowed(value),
+        }
+    }
+
     fn is_null(self) -> bool {
         matches!(self, Seen::Other(Value::Null))
     }

@@ -64,6 +64,7 @@ pub(super) fn schemas() -> Object {
             "code": text("Stable and meant to be compared, such as `record.not_found`."),
             "message": text("A sentence, meant to be shown."),
             "request_id": text("Finds the request in the log of the server."),
+            "decision_id": text("On refusals by policies: under this id whoever may read policies finds out why."),
             "errors": {
                 "type": "array",
                 "items": schema_ref("FieldError"),
