@@ -62,9 +62,9 @@ impl Finding {
         Self { code, severity: Severity::Warning, policy: Some(id), source: Some(source), column: None, position: None, message }
     }
 
-    /// What is said about a column is said about all of it, from its first character.
+    /// What is said about a condition is said about all of it, from its first character, unless a place is given.
     pub(crate) fn in_column(self, column: &'static str) -> Self {
-        Self { column: Some(column), position: Some(0), ..self }
+        Self { column: Some(column), position: (column == "condition").then_some(0), ..self }
     }
 
     pub(crate) fn at(self, position: usize) -> Self {

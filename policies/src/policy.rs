@@ -234,6 +234,14 @@ impl Policy {
         PolicyDraft { subject, domain, object, action, fields, condition, effect: self.effect }
     }
 
+    /// That the owner of an account may read it, which nobody has to write down.
+    pub(crate) fn of_owner(object: &str) -> Self {
+        let star: Arc<str> = "*".into();
+        let (fields, action, effect) = (Arc::new(Fields::new("*")), Actions::One(Action::Read), Effect::Allow);
+        let (object, source) = (object.into(), Source::File { name: "built-in".into(), line: 0 });
+        Self { id: PolicyId(0), subject: Arc::clone(&star), domain: star, object, fields, condition: None, source, action, effect }
+    }
+
     /// The id that the columns give. A unit separator stands between them: a control character, which no column can hold.
     pub(crate) fn hash(&self) -> PolicyId {
         let mut hasher = blake3::Hasher::new();

@@ -242,6 +242,19 @@ impl Snapshot {
         }
     }
 
+    /// What somebody may read of its own account: everything that no policy denies it. Fields that the collection keeps secret are for the
+    /// caller of this to remove.
+    #[must_use]
+    pub fn own_account_plan(&self, caller: &Caller, collection: &Collection) -> Plan {
+        let standing = self.standing(&caller.principal, &caller.tenant);
+        let mut candidates = self.candidates(&standing, Action::Read, collection.name());
+        let question = question(&standing, Action::Read, collection.name());
+        let Some(mut matched) = engine::matching(question, &candidates) else { return Plan::never() };
+        matched.push(candidates.len());
+        candidates.push(Arc::new(Policy::of_owner(collection.name())));
+        Plan::new(candidates, &matched, collection, (Action::Read, &standing), Mode::Plan)
+    }
+
     fn make_plan(&self, standing: &Standing, action: Action, collection: &Collection) -> Arc<Plan> {
         let candidates = self.candidates(standing, action, collection.name());
         let question = question(standing, action, collection.name());

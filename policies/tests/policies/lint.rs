@@ -52,20 +52,20 @@ fn one_policy_is_reviewed() {
     check_one(&allow("record.owner == caller.id"), &[]);
     check_one(
         &allow("record.done || !record.done"),
-        &["test.csv:1 condition: condition.always_true: is always true: leave the condition out"],
+        &["test.csv:1 condition 0: condition.always_true: is always true: leave the condition out"],
     );
-    let never = "test.csv:1 condition: condition.never_true: is never true, so the policy never allows anything";
+    let never = "test.csv:1 condition 0: condition.never_true: is never true, so the policy never allows anything";
     check_one(&allow("record.done && !record.done"), &[never]);
     check_one(&allow("has(record.state) && record.state == null"), &[never]);
     check_one(&deny("record.done"), &[]);
-    check_one(&deny("true"), &["test.csv:1 condition: condition.always_denies: is always true: leave the condition out"]);
+    check_one(&deny("true"), &["test.csv:1 condition 0: condition.always_denies: is always true: leave the condition out"]);
     check_one(
         &deny("record.state == 'a' || record.state != 'a'"),
-        &["test.csv:1 condition: condition.always_denies: is never false, so the policy denies whatever the record is"],
+        &["test.csv:1 condition 0: condition.always_denies: is never false, so the policy denies whatever the record is"],
     );
     check_one(
         &deny("record.done && !record.done"),
-        &["test.csv:1 condition: condition.never_denies: is always false, so the policy never denies anything"],
+        &["test.csv:1 condition 0: condition.never_denies: is always false, so the policy never denies anything"],
     );
     check_one(
         &deny("record.done && record.state == 'closed'"),
@@ -180,7 +180,7 @@ fn sealed_and_repeated_policies_are_found() {
             "p, role:anyone, *, tasks, read\np, role:anyone, *, tasks, update, *, , deny",
         ),
         &[
-            "a.csv:2 condition: condition.no_index: lists under this policy look at every record of `posts`: an index that begins with `n` would help",
+            "a.csv:2 condition 0: condition.no_index: lists under this policy look at every record of `posts`: an index that begins with `n` would help",
             "database: policy.unreachable: `tasks` is sealed by a.csv:1, so what the database allows about it does not count",
         ],
     );
@@ -225,7 +225,7 @@ fn lists_without_index_are_found() {
 fn conditions_about_everything_are_held_against_each_collection() {
     check(
         &snapshot("p, role:anyone, *, *, read, *, record.title == 'a'\np, role:anyone, *, *, read, *, record.absent == 1"),
-        &["test.csv:2 condition: condition.never_true: fits no collection, so the policy never allows anything"],
+        &["test.csv:2 condition 0: condition.never_true: fits no collection, so the policy never allows anything"],
     );
     check(
         &snapshot(
@@ -233,7 +233,7 @@ fn conditions_about_everything_are_held_against_each_collection() {
         ),
         &[
             "test.csv:1 condition 21: condition.unguarded: in the collection `notes` it denies where `record.owner` is missing: write `has(record.owner) && ...` if that is not meant",
-            "test.csv:1 condition: condition.unfit: cannot be decided for `members`, `tasks`, the system objects, so there the policy denies always",
+            "test.csv:1 condition 0: condition.unfit: cannot be decided for `members`, `tasks`, the system objects, so there the policy denies always",
         ],
     );
 }

@@ -68,7 +68,7 @@ pub async fn me(call: &Call) -> Result<Shown, Error> {
     }
 }
 
-/// Everybody may see what its own account has, except for secrets, unless policies show more or less of it.
+/// Everybody may see what its own account has, except for secrets and what policies deny.
 async fn own_account(call: &Call, id: &str) -> Result<Shown, Error> {
     let collection = call.collection(USERS)?;
     let record = store::records::get(&call.app.store, &collection, &call.caller.tenant, id).await?;
@@ -77,9 +77,9 @@ async fn own_account(call: &Call, id: &str) -> Result<Shown, Error> {
 }
 
 fn owner_view(call: &Call, collection: Collection, record: Record) -> Shown {
-    // The plan of the system shows everything that is not secret.
-    let plan = call.world.policies.plan(&Caller::system(), model::Action::Read, &collection);
-    Shown { collection, record, plan: Some(plan) }
+    let owner = caller(&collection, &record);
+    let plan = call.world.policies.own_account_plan(&owner, &collection);
+    Shown { collection, record, plan: Some(Arc::new(plan)) }
 }
 
 fn caller(users: &Collection, account: &Record) -> Caller {

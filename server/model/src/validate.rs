@@ -382,7 +382,8 @@ impl JsonSchema {
         for error in self.validator.iter_errors(&json).take(20) {
             let inner = format!("{}{}", pointer.as_str(), error.instance_path());
             let inner = Pointer::parse(&inner).unwrap_or_else(|| pointer.clone());
-            violations.add(inner, "field.schema", error.to_string());
+            // The value may be partly what was stored, and whoever writes need not be allowed to read.
+            violations.add(inner, "field.schema", error.masked().to_string());
             valid = Err(());
         }
         valid

@@ -215,3 +215,31 @@ async fn only_admins_manage_policies() {
     }
     assert_eq!(admin.get("/api/policies").await.list(), some);
 }
+
+/// What policies deny about accounts they deny to the owner too: in `/api/auth/me`, at the login, and as `caller.x` in a filter.
+#[tokio::test]
+async fn a_denial_holds_for_the_own_account_too() {
+    let (app, admin, _) = notes().await;
+    let fields = json!([{"name": "salary", "type": "integer"}, {"name": "nick", "type": "text"}]);
+    admin.patch("/api/collections/users", json!({"fields": fields})).await.expect(200);
+    let ann = app.user("rich").await;
+    admin.patch(&format!("/api/records/users/{}", ann.id()), json!({"salary": 7, "nick": "r"})).await.expect(200);
+    admin.allow("role:authenticated", "notes", "read", "").await;
+    let me = ann.get("/api/auth/me").await.json(200);
+    assert_eq!((&me["record"]["salary"], &me["record"]["nick"]), (&json!(7), &json!("r")));
+    assert_eq!(ann.query("/api/records/notes", &[("filter", "caller.salary == 7")]).await.list().len(), 2);
+
+    let denial = json!({"subject": "role:authenticated", "object": "users", "action": "read", "fields": "salary", "effect": "deny"});
+    admin.policy(denial).await;
+    for record in [
+        ann.get("/api/auth/me").await.json(200)["record"].clone(),
+        app.session("rich@test.example", tests::PASSWORD).await["record"].clone(),
+    ] {
+        assert!(record.get("salary").is_none() && record["nick"] == "r" && record["email"] == "rich@test.example", "{record}");
+    }
+    ann.query("/api/records/notes", &[("filter", "caller.salary == 7")]).await.problem(403, "field.unreadable").unreadable("filter");
+    assert_eq!(ann.query("/api/records/notes", &[("filter", "caller.nick == 'r'")]).await.list().len(), 2);
+    // Policies may look at what their callers cannot.
+    admin.allow("role:authenticated", "users", "read", "caller.salary == 7 && record.id == caller.id").await;
+    assert_eq!(ann.get("/api/records/users").await.list().len(), 1);
+}

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use model::{
     Action, Collection, Condition, FieldType, Guard, Pointer, Record, Value, Violations,
-    condition::Scope,
+    collection::USERS,
+    condition::{Root, Scope},
     query::{LIMIT_MAX, List, SortKey, Start},
     value::Object,
 };
@@ -53,7 +54,7 @@ pub async fn list(call: &Call, collection: &str, question: &Question) -> Result<
     let collection = call.collection(collection)?;
     let plan = call.plan(Action::Read, &collection)?;
     let parsed = parse(&collection, question)?;
-    check_readable(&plan, &collection, &parsed).map_err(|error| {
+    check_readable(call, &plan, &collection, &parsed).map_err(|error| {
         let fields = asked_fields(&parsed);
         call.decided(Refused { fields, ..Refused::records(Action::Read, &collection) }, error)
     })?;
@@ -213,11 +214,18 @@ fn asked_fields(parsed: &Parsed) -> Vec<String> {
 }
 
 /// Filtering and sorting by a field is reading it.
-fn check_readable(plan: &Plan, collection: &Collection, parsed: &Parsed) -> Result<(), Error> {
+fn check_readable(call: &Call, plan: &Plan, collection: &Collection, parsed: &Parsed) -> Result<(), Error> {
     let readable = plan.unconditional_fields();
     let filtered = parsed.list.filter.iter().flat_map(|filter| filter.fields()).map(|field| (field, "filter"));
     let sorted = parsed.list.sort.iter().map(|key| (key.field.as_str(), "sort"));
     let mut violations = Violations::default();
+    for field in hidden_from_owner(call, &parsed.list) {
+        violations.add(
+            Pointer::field("filter"),
+            "field.unreadable",
+            format!("`caller.{field}` cannot be read, so it cannot be used in `filter`"),
+        );
+    }
     for (field, parameter) in filtered.chain(sorted) {
         let secret = collection.field(field).is_some_and(|field| field.is_secret());
         if field != "id" && (secret || !readable.contains(field)) {
@@ -226,6 +234,21 @@ fn check_readable(plan: &Plan, collection: &Collection, parsed: &Parsed) -> Resu
         }
     }
     violations.or(()).map_err(Error::FieldsDenied)
+}
+
+/// The fields of the caller's own account that its filter looks at and that policies deny it.
+fn hidden_from_owner(call: &Call, list: &List) -> Vec<String> {
+    let mut asked = Vec::new();
+    if let Some(filter) = &list.filter {
+        filter.expression().each_path(&mut |path| {
+            let member = path.members.first().filter(|_| path.root == Root::Caller);
+            asked.extend(member.filter(|name| !["id", "tenant", "roles"].contains(&name.as_str())).cloned());
+        });
+    }
+    let Some(users) = call.world.catalog.get(USERS).filter(|_| !asked.is_empty()) else { return asked };
+    let plan = call.world.policies.own_account_plan(&call.caller, users);
+    asked.retain(|field| !plan.unconditional_fields().contains(field));
+    asked
 }
 
 /// The position behind a record, with the order that it belongs to. Clients must not look inside, so that it may change.

@@ -96,6 +96,7 @@ pub(super) async fn update(
     change: Change<'_>,
 ) -> Result<Record, Error> {
     let stored = load(call, transaction, (collection, Action::Update), &authority, change.id, change.if_match).await?;
+    let change = blind(call, &authority, collection, &stored, change)?;
     let given: Vec<String> = match change.manner {
         Manner::Merge => change.draft.values.keys().cloned().collect(),
         Manner::Replace => collection.fields().map(|field| field.name.clone()).collect(),
@@ -126,6 +127,44 @@ pub(super) async fn update(
     }
     log(call, transaction, collection, &authority, "update", (Some(&stored), Some(new.record())), ran).await?;
     Ok(new.into_record())
+}
+
+/// A change that tells nothing about fields which the caller cannot see. Naming one that it cannot write either is refused whatever the value
+/// is: a right guess must look like a wrong one. What the client cannot know stays when it replaces the record.
+fn blind<'a>(
+    call: &Call,
+    authority: &Authority,
+    collection: &Collection,
+    stored: &Record,
+    mut change: Change<'a>,
+) -> Result<Change<'a>, Error> {
+    let Authority::Plan(plan) = authority else { return Ok(change) };
+    let read = call.world.policies.plan(&call.caller, Action::Read, collection);
+    let visible = call.shows(&read, collection, stored);
+    let mask = plan.fields(&call.context(stored, Some(stored)));
+    let mut violations = Violations::default();
+    for field in collection.fields().filter(|field| !visible(&field.name)) {
+        if change.draft.values.contains_key(&field.name) {
+            // An immutable field would answer whether the guess is what is stored.
+            if field.immutable || !mask.contains(&field.name) {
+                violations.add(Pointer::field(&field.name), "field.forbidden", format!("not allowed to write `{}`", field.name));
+            }
+        } else if change.manner == Manner::Replace {
+            let value = stored.values.get(&field.name).cloned().unwrap_or_default();
+            change.draft.values.insert(field.name.clone(), value);
+        }
+    }
+    let refused = |violations| forbidden(call, collection, (stored, Some(stored)), violations);
+    violations.or(change).map_err(refused)
+}
+
+/// The refusal of fields that the caller may not write.
+fn forbidden(call: &Call, collection: &Collection, (record, before): (&Record, Option<&Record>), violations: Violations) -> Error {
+    let action = if before.is_some() { Action::Update } else { Action::Create };
+    let fields = violations.0.iter().map(|violation| violation.pointer.as_str().trim_start_matches('/').to_owned()).collect();
+    let id = before.map(|before| before.id.clone());
+    let (record, before) = (Some(record.clone()), before.cloned());
+    call.decided(Refused { id, record, before, fields, ..Refused::records(action, collection) }, Error::FieldsDenied(violations))
 }
 
 /// Removes a stored record and returns it as it was.
@@ -254,12 +293,7 @@ fn check_write_mask(
             violations.add(Pointer::field(field), "field.forbidden", format!("not allowed to write `{field}`"));
         }
     }
-    violations.or(()).map_err(|violations| {
-        let action = if before.is_some() { Action::Update } else { Action::Create };
-        let fields = violations.0.iter().map(|violation| violation.pointer.as_str().trim_start_matches('/').to_owned()).collect();
-        let (record, before) = (Some(after.clone()), before.cloned());
-        call.decided(Refused { record, before, fields, ..Refused::records(action, collection) }, Error::FieldsDenied(violations))
-    })
+    violations.or(()).map_err(|violations| forbidden(call, collection, (after, before), violations))
 }
 
 /// What happens to the records that point to one that is deleted: each is authorized and runs through its own rules.

@@ -107,7 +107,7 @@ async fn the_matrix_says_what_somebody_may_do() {
     let in_acme = cell(format!("whom=user:{}&tenant=acme", ann.id())).await;
     assert_eq!(
         (&in_acme["access"], &in_acme["condition"], &in_acme["fields"]),
-        (&json!("when"), &json!("record.open == true"), &json!(["title"]))
+        (&json!("when"), &json!("record.open == true"), &json!(["title", "id"]))
     );
     assert_eq!(cell(format!("whom=user:{}", ann.id())).await["access"], "never");
     assert_eq!(cell("whom=role:reader".to_owned()).await["access"], "when");
