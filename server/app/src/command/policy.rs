@@ -21,7 +21,7 @@ use crate::{
 #[derive(Debug, Subcommand)]
 pub enum PolicyCommand {
     /// Say why somebody may, or may not, do something.
-    Explain(Explain),
+    Explain(Box<Explain>),
     /// Run the tests (`*.test.toml`, `*.test.json`) that stand beside policies, and say which policies they cover.
     Test(Place),
     /// Look for policies that are probably not meant so.

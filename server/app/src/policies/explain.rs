@@ -73,19 +73,19 @@ pub async fn explain(call: &Call, question: &Question) -> Result<Answer, Error> 
 pub(crate) struct Asked {
     caller: Caller,
     action: Action,
-    about: About,
-}
-
-enum About {
-    Object(String),
-    Records { collection: Collection, record: Option<Record>, result: Option<Record> },
+    object: String,
+    /// None for a part of the management API.
+    collection: Option<Collection>,
+    record: Option<Record>,
+    result: Option<Record>,
 }
 
 impl Asked {
     pub(crate) async fn read(call: &Call, question: &Question) -> Result<Self, Error> {
         let caller = caller(call, question).await?;
         if SYSTEM_OBJECTS.contains(&question.object.as_str()) {
-            return Ok(Self { caller, action: question.action, about: About::Object(question.object.clone()) });
+            let (action, object) = (question.action, question.object.clone());
+            return Ok(Self { caller, action, object, collection: None, record: None, result: None });
         }
         let collection = call.collection(&question.object)?;
         let record = match (&question.id, &question.record) {
@@ -103,15 +103,16 @@ impl Asked {
             (Some(_), None) => return Err(wrong("change", "say which record: `id` or `record`")),
             (Some(change), Some(record)) => Some(changed(call, &collection, record, change)?),
         };
-        Ok(Self { caller, action: question.action, about: About::Records { collection, record, result } })
+        let (action, object) = (question.action, question.object.clone());
+        Ok(Self { caller, action, object, collection: Some(collection), record, result })
     }
 
     /// The answer that a picture of the world gives.
     pub(crate) fn answer(&self, call: &Call, world: &World) -> Answer {
         let caller = world.policies.with_roles(self.caller.clone());
-        let About::Records { collection, record, result } = &self.about else {
-            let About::Object(object) = &self.about else { unreachable!("there are two kinds") };
-            let explanation = world.policies.explain_object(&caller, self.action, object);
+        let Self { record, result, .. } = self;
+        let Some(collection) = &self.collection else {
+            let explanation = world.policies.explain_object(&caller, self.action, &self.object);
             return Answer { explanation, result: None, filter: None };
         };
         let explain = |record: Option<&Record>, before: Option<&Record>| {
