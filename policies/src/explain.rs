@@ -69,11 +69,16 @@ pub enum Reason {
     NoConditionHolds,
     /// It depends on the record.
     DependsOnRecord,
+    /// The record passes, but some of the fields may not be used.
+    FieldForbidden,
     /// The caller is the server itself, which may do everything.
     System,
     /// The policy engine failed, or plan and Casbin differ: see [`crate::Mode::Verify`].
     EngineFailed,
 }
+
+/// How many roles, and how many subjects, are told.
+const ROLES_MAX: usize = 200;
 
 /// A role that the caller holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -202,7 +207,7 @@ impl About<'_> {
             tenant: caller.tenant.clone(),
             action: action.name(),
             object: object.to_owned(),
-            subjects: standing.held().map(|subject| subject.to_string()).collect(),
+            subjects: standing.held().take(ROLES_MAX).map(|subject| subject.to_string()).collect(),
             roles: roles(&standing),
             policies: considered.iter().map(|considered| considered.shown(&standing)).collect(),
             fields: FieldLists::default(),
@@ -229,7 +234,7 @@ fn reason<'a>(decision: Decision, considered: &'a [Considered], place: &Place<'_
 
 fn roles(standing: &Standing) -> Vec<HeldRole> {
     let held = standing.held().filter(|subject| subject.starts_with("role:"));
-    held.map(|role| HeldRole { role: role.to_string(), via: way(standing, role) }).collect()
+    held.take(ROLES_MAX).map(|role| HeldRole { role: role.to_string(), via: way(standing, role) }).collect()
 }
 
 /// How a subject is held. What everybody holds comes right after the principal.

@@ -39,7 +39,7 @@ pub use error::{Column, Error};
 pub use explain::{Candidate, Decision, Explanation, FieldLists, HeldRole, Inquiry, NearMiss, Outcome, PolicyName, Reason, Step};
 pub use fields::FieldMask;
 pub use file::{DEFAULT_CSV, parse_csv};
-pub use lint::{Finding, Severity, UNHELD, review};
+pub use lint::{Finding, Severity, UNHELD, review, review_among};
 pub use matrix::{Cell, CellAccess, ConditionalFields, Flip, Whom, compare};
 pub use plan::{Access, Mode, Plan, differences};
 pub use policy::{Actions, Effect, Policy, PolicyDraft, PolicyId, SYSTEM_OBJECTS, Source};

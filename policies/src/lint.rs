@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use model::Collection;
 use serde::Serialize;
 
-pub use review::review;
+pub use review::{review, review_among};
 
 use crate::{
     explain::Order,

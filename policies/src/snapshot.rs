@@ -166,16 +166,33 @@ impl Snapshot {
         Ok(snapshot)
     }
 
-    /// The same with everything that the database says read anew.
+    /// The same with the files of another snapshot, which may have been made from an older one.
     ///
     /// # Errors
-    /// A policy that does not fit its collection, or roles that form a circle.
-    pub fn with_stored(&self, stored: PolicySet, epoch: u64, collections: Collections<'_>) -> Result<Self, Error> {
-        let mut fitting = Fitting::new(collections);
-        stored.policies.iter().try_for_each(|policy| fitting.check(policy))?;
-        let snapshot = Self::of(Arc::clone(&self.files), Layer::new(stored), epoch, self.mode);
-        snapshot.check_circles(snapshot.links())?;
+    /// As [`Snapshot::with_files`]; none if nothing has changed since.
+    pub fn with_files_of(&self, other: &Snapshot, collections: Collections<'_>) -> Result<Self, Error> {
+        let snapshot = Self::of(Arc::clone(&other.files), self.database.clone(), self.epoch, self.mode);
+        if self.epoch != other.epoch {
+            let mut fitting = Fitting::new(collections);
+            snapshot.files.policies().try_for_each(|policy| fitting.check(policy))?;
+            snapshot.check_circles(snapshot.links())?;
+        }
         Ok(snapshot)
+    }
+
+    /// The same with everything that the database says read anew. What is committed is not checked: a condition that does not fit decides
+    /// nothing and denies, and a circle ends where it began.
+    #[must_use]
+    pub fn with_stored(&self, stored: PolicySet, epoch: u64) -> Self {
+        Self::of(Arc::clone(&self.files), Layer::new(stored), epoch, self.mode)
+    }
+
+    /// The same after changes that are committed, in their order, which are not checked again: see [`Snapshot::with_stored`].
+    #[must_use]
+    pub fn replayed(&self, changes: &[&Change], epoch: u64) -> Self {
+        let mut database = self.database.clone();
+        changes.iter().for_each(|change| apply(&mut database, change));
+        Self::of(Arc::clone(&self.files), database, epoch, self.mode)
     }
 
     /// The same at another count of changes; for changes of something else than policies.
@@ -393,6 +410,21 @@ impl Snapshot {
 /// The column that does not fit.
 pub fn check_fit(policy: &Policy, collections: Collections<'_>) -> Result<(), Error> {
     Fitting::new(collections).check(policy)
+}
+
+fn apply(database: &mut Layer, change: &Change) {
+    for policy in &change.remove {
+        database.remove(policy);
+    }
+    for link in &change.unassign {
+        database.unassign(link);
+    }
+    for policy in &change.add {
+        database.add(Arc::new(policy.clone()));
+    }
+    for link in &change.assign {
+        database.assign(Arc::new(link.clone()));
+    }
 }
 
 fn split(set: PolicySet) -> (PolicySet, PolicySet) {

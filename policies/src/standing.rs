@@ -10,6 +10,9 @@ use crate::{
     role::{ANYONE, AUTHENTICATED, RoleLink},
 };
 
+/// How many steps of a way are told, the last ones: nobody reads more, and every role has one.
+const WAY_MAX: usize = 32;
+
 /// What a principal acts as in one tenant.
 #[derive(Debug)]
 pub(crate) struct Standing {
@@ -65,7 +68,7 @@ impl Standing {
     pub(crate) fn way(&self, subject: &str) -> Vec<(Arc<str>, Option<Arc<RoleLink>>)> {
         let mut way = Vec::new();
         let mut next = self.held.get_key_value(subject);
-        while let Some((subject, link)) = next {
+        while let Some((subject, link)) = next.filter(|_| way.len() < WAY_MAX) {
             way.push((Arc::clone(subject), link.clone()));
             next = link.as_ref().and_then(|link| self.held.get_key_value(&link.member));
         }

@@ -152,8 +152,6 @@ struct Expected {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ground {
     Reason(Reason),
-    /// The record passes, but a field that was given may not be written.
-    FieldForbidden,
 }
 
 impl Ground {
@@ -163,7 +161,7 @@ impl Ground {
         Ground::Reason(Reason::NoPolicy),
         Ground::Reason(Reason::NoConditionHolds),
         Ground::Reason(Reason::DependsOnRecord),
-        Ground::FieldForbidden,
+        Ground::Reason(Reason::FieldForbidden),
     ];
 
     fn name(self) -> &'static str {
@@ -175,7 +173,7 @@ impl Ground {
             Ground::Reason(Reason::DependsOnRecord) => "depends_on_record",
             Ground::Reason(Reason::System) => "system",
             Ground::Reason(Reason::EngineFailed) => "engine_failed",
-            Ground::FieldForbidden => "field_forbidden",
+            Ground::Reason(Reason::FieldForbidden) => "field_forbidden",
         }
     }
 }

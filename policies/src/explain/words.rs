@@ -22,6 +22,7 @@ impl fmt::Display for Explanation {
             }
             (Reason::NoPolicy, _) => formatter.write_str(": no policy allows it").and_then(|()| self.nearest(formatter)),
             (Reason::NoConditionHolds, _) => formatter.write_str(": no condition holds").and_then(|()| self.nearest(formatter)),
+            (Reason::FieldForbidden, _) => formatter.write_str(": some of the fields may not be used"),
             (Reason::System, _) => formatter.write_str(": the server itself may do everything"),
             (Reason::EngineFailed, _) => formatter.write_str(": the policy engine failed"),
             (Reason::AllowedBy | Reason::DeniedBy | Reason::DependsOnRecord, _) => Ok(()),

@@ -25,6 +25,18 @@ pub fn review(policy: &Policy, collection: Option<&Collection>) -> Vec<Finding> 
     }
 }
 
+/// Reviews one policy as [`review`] does, and one about `*` against every collection.
+#[must_use]
+pub fn review_among(policy: &Policy, collections: &[Collection]) -> Vec<Finding> {
+    match policy.condition() {
+        Some(condition) if policy.object() == "*" => {
+            let known = collections.iter().map(|collection| (collection.name(), collection)).collect();
+            about_everything(policy, condition, &known)
+        }
+        _ => review(policy, collections.iter().find(|collection| collection.name() == policy.object())),
+    }
+}
+
 fn review_condition(policy: &Policy, condition: &Condition, collection: &Collection) -> Vec<Finding> {
     let checked = match condition.check(collection) {
         Ok(checked) => checked,

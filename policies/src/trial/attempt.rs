@@ -8,7 +8,7 @@ use super::{
     fixtures::{Fixtures, changed, created},
 };
 use crate::{
-    explain::{Candidate, Decision, Explanation, Inquiry, Outcome},
+    explain::{Candidate, Decision, Explanation, Inquiry, Outcome, Reason},
     policy::{Effect, PolicyId},
     snapshot::Snapshot,
 };
@@ -52,7 +52,7 @@ impl Attempt {
             None => format!("it is denied: `{field}` is not among the fields that may be written ({})", self.fields.join(", ")),
         };
         let policy = closing.map(|policy| (policy.id, policy.source.clone()));
-        Self { decision: Decision::Deny, ground: Ground::FieldForbidden, policy, words, fields: Vec::new(), ..self }
+        Self { decision: Decision::Deny, ground: Ground::Reason(Reason::FieldForbidden), policy, words, fields: Vec::new(), ..self }
     }
 }
 

@@ -74,8 +74,10 @@ fn changes_lead_to_what_a_new_start_would() {
         let assign = start.links.iter().filter(|link| link.source().is_database()).cloned().collect();
         database.apply(&Change { add, assign, ..Change::default() });
         let mut changed = Snapshot::build(start, 1, Mode::Plan, &known).expect("a snapshot");
+        let (first, mut changes) = (changed.at(1), Vec::new());
         for step in 2..12 {
             let change = random_change(&mut random, &database, &files);
+            changes.push(change.clone());
             changed = changed.with(&change, step, &known).expect("a change");
             database.apply(&change);
             let mut set = database.set();
@@ -87,8 +89,13 @@ fn changes_lead_to_what_a_new_start_would() {
         // The same files again, and others.
         let same = changed.with_files(files.clone(), &known).expect("the same files");
         check_listing(&same, &changed);
-        let again = changed.with_stored(database.set(), changed.epoch(), &known).expect("the same policies");
-        check_listing(&again, &changed);
+        check_listing(&changed.with_stored(database.set(), changed.epoch()), &changed);
+        // As another node takes them over, which reads some of the changes twice.
+        let log: Vec<&Change> = changes.iter().collect();
+        let followed = first.replayed(&log, changed.epoch());
+        check_listing(&followed, &changed);
+        check_decisions(&followed, &changed, &mut random, &mut counts, seed);
+        check_listing(&followed.replayed(&log[log.len() / 2..], changed.epoch()), &changed);
         let others = changed.with_files(PolicySet::default(), &known).expect("no files");
         check_listing(&others, &Snapshot::build(database.set(), changed.epoch(), Mode::Plan, &known).expect("a snapshot"));
     }

@@ -46,7 +46,8 @@ impl Call {
     #[must_use]
     pub(crate) fn current(&self) -> Self {
         let world = self.app.world();
-        if world.version == self.world.version {
+        // Changed policy files make another picture of the same version.
+        if Arc::ptr_eq(&world, &self.world) {
             return self.clone();
         }
         let caller = Arc::new(world.policies.with_roles(self.caller.as_ref().clone()));
@@ -57,7 +58,8 @@ impl Call {
     /// What other nodes have changed is taken over first, so that the change stands on what is in force.
     pub(crate) async fn exclusive(&self) -> Result<(Self, OwnedRwLockWriteGuard<()>), Error> {
         let gate = Arc::clone(&self.app.gate).write_owned().await;
-        self.app.catch_up().await?;
+        // What others have stored is no mistake of this caller.
+        self.app.catch_up().await.map_err(|error| Error::Internal(format!("cannot take over what has changed: {error}")))?;
         Ok((self.current(), gate))
     }
 

@@ -8,7 +8,7 @@ use std::{
 
 use chrono::TimeDelta;
 use model::{Action, Collection, Record, time::datetime_text};
-use policies::{Explanation, Inquiry};
+use policies::{Decision, Explanation, Inquiry, Reason};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use store::decisions::DecisionRow;
@@ -26,6 +26,9 @@ const BATCH: usize = 64;
 /// beyond have an id too, but no explanation behind it.
 const KEPT_PER_SECOND: f64 = 20.0;
 const KEPT_AT_ONCE: f64 = 1_000.0;
+
+/// The longest explanation that is kept, in bytes.
+const KEPT_MAX_BYTES: usize = 256 << 10;
 
 /// What was refused.
 pub(crate) struct Refused {
@@ -157,7 +160,7 @@ impl App {
 
 fn row(id: &str, call: &Call, refused: &Refused) -> Option<DecisionRow> {
     let policies = &call.world.policies;
-    let explanation = match &refused.collection {
+    let mut explanation = match &refused.collection {
         None => policies.explain_object(&call.caller, refused.action, &refused.object),
         Some(collection) => policies.explain(&Inquiry {
             caller: &call.caller,
@@ -168,6 +171,9 @@ fn row(id: &str, call: &Call, refused: &Refused) -> Option<DecisionRow> {
             now: &call.now,
         }),
     };
+    if !refused.fields.is_empty() && explanation.decision != Decision::Deny {
+        (explanation.decision, explanation.reason, explanation.policy) = (Decision::Deny, Reason::FieldForbidden, None);
+    }
     let missing = refused.id.is_some() && refused.record.is_none();
     let kept = Kept {
         id,
@@ -183,7 +189,7 @@ fn row(id: &str, call: &Call, refused: &Refused) -> Option<DecisionRow> {
         explanation,
     };
     let hours = i64::try_from(call.app.config.decision_hours).unwrap_or(24).min(24 * 366);
-    let text = serde_json::to_string(&kept).ok()?;
+    let text = serde_json::to_string(&kept).ok().filter(|text| text.len() <= KEPT_MAX_BYTES)?;
     Some(DecisionRow { id: id.to_owned(), expires: datetime_text(call.moment + TimeDelta::hours(hours)), text })
 }
 

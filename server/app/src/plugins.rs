@@ -85,7 +85,7 @@ pub async fn install(call: &Call, component: Vec<u8>, granted: Granted) -> Resul
     let transaction = call.app.store.begin().await?;
     store::plugins::put(&transaction, &row).await?;
     world::advance(&transaction, call).await?;
-    transaction.commit().await.map_err(|_| Error::Conflict)?;
+    transaction.commit().await?;
     call.app.refresh().await?;
     let installed = Arc::new(Installed { plugin, grants, installed: row.installed });
     tracing::info!(request = %call.id, plugin = %installed.label(), by = %call.caller.principal, "installed a plugin");
@@ -97,6 +97,7 @@ pub async fn install(call: &Call, component: Vec<u8>, granted: Granted) -> Resul
 /// # Errors
 /// The policies, or no such plugin.
 pub async fn remove(call: &Call, name: &str) -> Result<Arc<Installed>, Error> {
+    call.authorize(Action::Delete, OBJECT)?;
     let (call, _alone) = &call.exclusive().await?;
     call.authorize(Action::Delete, OBJECT)?;
     let unknown = || Error::NotFound { kind: "plugin", name: name.to_owned() };
@@ -107,7 +108,7 @@ pub async fn remove(call: &Call, name: &str) -> Result<Arc<Installed>, Error> {
         return Err(unknown());
     }
     world::advance(&transaction, call).await?;
-    transaction.commit().await.map_err(|_| Error::Conflict)?;
+    transaction.commit().await?;
     call.app.refresh().await?;
     tracing::info!(request = %call.id, plugin = %installed.label(), by = %call.caller.principal, "removed a plugin");
     Ok(installed)

@@ -7,10 +7,13 @@ pub mod preview;
 
 pub mod folder;
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use model::{Action, Pointer, Principal, Violation, Violations};
-use policies::{Change, Finding, Policy, PolicyDraft, RoleLink, Severity, Source};
+use model::{Action, Caller, Pointer, Principal, Violation, Violations, collection::USERS, condition::Root, value::Object};
+use policies::{Change, Finding, Policy, PolicyDraft, RoleLink, Severity, Snapshot, Source};
 use serde::{Deserialize, Serialize};
 use store::policies::{PolicyRow, RoleRow, log::LogRow};
 
@@ -156,7 +159,7 @@ pub async fn create(call: &Call, draft: PolicyDraft) -> Result<Created, Error> {
     call.authorize(Action::Create, OBJECT)?;
     let policy = policy?;
     let changed = change_at(call, ChangeDraft { add: vec![draft], ..ChangeDraft::default() }, &Place::Whole).await?;
-    let findings = ::policies::review(&policy, call.world.catalog.get(policy.object()));
+    let findings = findings(call, std::slice::from_ref(&policy));
     Ok(Created { policy, epoch: changed.epoch, findings })
 }
 
@@ -201,13 +204,70 @@ impl Place {
 }
 
 pub(crate) async fn change_at(call: &Call, draft: ChangeDraft, place: &Place) -> Result<Changed, Error> {
-    let (call, _alone) = &call.exclusive().await?;
     authorize(call, &draft)?;
-    let reason = draft.reason.clone();
-    let change = effective(call, read(call, draft, place).await?);
-    let epoch = commit(call, &change, reason).await?;
-    let findings = change.add.iter().flat_map(|policy| policies::review(policy, call.world.catalog.get(policy.object()))).collect();
-    Ok(Changed { epoch, added: change.add, removed: change.remove, assigned: change.assign, unassigned: change.unassign, findings })
+    let (changed, call) = {
+        let (call, _alone) = &call.exclusive().await?;
+        authorize(call, &draft)?;
+        let reason = draft.reason.chars().take(REASON_MAX).collect();
+        let change = effective(call, read(call, draft, place).await?);
+        let epoch = commit(call, &change, reason).await?;
+        (
+            Changed {
+                epoch,
+                added: change.add,
+                removed: change.remove,
+                assigned: change.assign,
+                unassigned: change.unassign,
+                findings: Vec::new(),
+            },
+            call.clone(),
+        )
+    };
+    // Looked for when others may go on: conditions can be made so that this takes long.
+    let findings = findings(&call, &changed.added);
+    Ok(Changed { findings, ..changed })
+}
+
+/// The longest reason that is kept, in characters.
+const REASON_MAX: usize = 1_000;
+
+/// How long one request may look for oddities.
+const FINDING_WITHIN: Duration = Duration::from_millis(250);
+
+/// What is odd about policies, as far as that is found in time.
+pub(crate) fn findings(call: &Call, policies: &[Policy]) -> Vec<Finding> {
+    let collections: Vec<_> = call.world.catalog.values().cloned().collect();
+    let start = Instant::now();
+    let looked_at = policies.iter().take_while(|_| start.elapsed() < FINDING_WITHIN);
+    tokio::task::block_in_place(|| {
+        looked_at
+            .flat_map(|policy| ::policies::review_among(policy, &collections).into_iter().chain(unknown_of_caller(call, policy)))
+            .collect()
+    })
+}
+
+/// What a condition asks about its caller and no caller has.
+fn unknown_of_caller(call: &Call, policy: &Policy) -> Vec<Finding> {
+    let (Some(condition), Some(users)) = (policy.condition(), call.world.catalog.get(USERS)) else { return Vec::new() };
+    let mut findings = Vec::new();
+    condition.expression().each_path(&mut |path| {
+        let Some(name) = path.members.first().filter(|_| path.root == Root::Caller) else { return };
+        let known = ["id", "tenant", "roles"].contains(&name.as_str()) || users.field(name).is_some_and(|field| !field.is_secret());
+        if !known {
+            let message = format!("`caller.{name}` is never there: `users` has no such field that is no secret");
+            let (id, source) = (policy.id().to_string(), policy.source().to_string());
+            findings.push(Finding {
+                code: "condition.unknown_caller",
+                severity: Severity::Error,
+                policy: Some(id),
+                source: Some(source),
+                column: Some("condition"),
+                position: Some(path.position),
+                message,
+            });
+        }
+    });
+    findings
 }
 
 fn authorize(call: &Call, draft: &ChangeDraft) -> Result<(), Error> {
@@ -308,7 +368,8 @@ async fn commit(call: &Call, change: &Change, reason: String) -> Result<u64, Err
     if change.add.is_empty() && change.remove.is_empty() && change.assign.is_empty() && change.unassign.is_empty() {
         return Ok(call.world.version);
     }
-    call.world.policies.with(change, 0, &known)?;
+    let after = call.world.policies.with(change, 0, &known)?;
+    check_not_locked_out(call, &after)?;
     let transaction = call.app.store.begin().await?;
     for policy in &change.remove {
         store::policies::remove(&transaction, &policy.id().to_string()).await?;
@@ -324,12 +385,31 @@ async fn commit(call: &Call, change: &Change, reason: String) -> Result<u64, Err
     }
     let epoch = world::advance(&transaction, call).await?;
     store::policies::log::append(&transaction, &log_row(call, change, epoch, reason)?).await?;
-    transaction.commit().await.map_err(|_| Error::Conflict)?;
-    call.app.adopt(change, epoch).await?;
+    transaction.commit().await?;
+    call.app.adopt(change, epoch).await;
     let counts = [change.add.len(), change.remove.len(), change.assign.len(), change.unassign.len()];
     let [added, removed, assigned, unassigned] = counts;
     tracing::info!(request = %call.id, by = %call.caller.principal, epoch, added, removed, assigned, unassigned, "changed policies");
     Ok(epoch)
+}
+
+/// A change after which nobody could change policies any more is refused: only the operator could undo it, and not through the API.
+fn check_not_locked_out(call: &Call, after: &Snapshot) -> Result<(), Error> {
+    let keeps = |snapshot: &Snapshot, caller: &Caller| {
+        [Action::Create, Action::Delete].iter().all(|action| snapshot.allows_object(caller, *action, OBJECT))
+    };
+    let before = &call.world.policies;
+    if call.caller.principal == Principal::System || !keeps(before, &call.caller) || keeps(after, &call.caller) {
+        return Ok(());
+    }
+    let others = after.links().filter_map(|link| link.member().parse::<Principal>().ok()).take(1_000);
+    let mut others = others.map(|principal| Caller::new(principal, &call.caller.tenant, Object::new()));
+    if others.any(|caller| keeps(after, &caller)) {
+        return Ok(());
+    }
+    let message = "after this nobody could change policies any more";
+    let violations = Violation::new(Pointer::root(), "policy.lockout", message).into();
+    Err(Error::Unacceptable { kind: "policy", violations })
 }
 
 fn log_row(call: &Call, change: &Change, epoch: u64, reason: String) -> Result<LogRow, Error> {
@@ -374,6 +454,8 @@ pub(crate) fn logged(row: &LogRow) -> Result<Change, Error> {
 /// The policies, or what the database reports.
 pub async fn log(call: &Call, before: Option<u64>, limit: usize) -> Result<Vec<Entry>, Error> {
     call.authorize(Action::Read, OBJECT)?;
+    // The log also says who was given which role.
+    call.authorize(Action::Read, ROLES)?;
     let rows = store::policies::log::latest(&call.app.store, before, limit).await?;
     let entry = |row: LogRow| {
         let change = serde_json::from_str(&row.change).map_err(|error| Error::Internal(error.to_string()))?;

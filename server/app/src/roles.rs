@@ -83,9 +83,17 @@ fn link(draft: LinkDraft) -> Result<RoleLink, Error> {
 /// The policies, or a name that is neither a principal nor a role.
 pub fn matrix(call: &Call, whom: &str, tenant: &str) -> Result<Vec<Cell>, Error> {
     call.authorize(Action::Read, OBJECT)?;
+    check_tenant(tenant, "tenant")?;
     let collections: Vec<_> = call.world.catalog.values().cloned().collect();
     let whom = Named::parse(whom, "whom")?;
     Ok(call.world.policies.matrix(whom.whom(), tenant, &collections))
+}
+
+/// Tenants are asked for by name, and what is worked out for them is kept: they must be names.
+pub(crate) fn check_tenant(tenant: &str, parameter: &str) -> Result<(), Error> {
+    let sound = (1..=64).contains(&tenant.len()) && tenant.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    let message = "a tenant has 1 to 64 letters, digits, `-` and `_`";
+    if sound { Ok(()) } else { Err(Error::Query(Violation::new(Pointer::field(parameter), "query.value", message).into())) }
 }
 
 /// A principal or a role, as somebody wrote it.

@@ -28,6 +28,9 @@ pub type Catalog = BTreeMap<String, Collection>;
 /// How long a change of another node, or of a policy file, may go unnoticed.
 const FOLLOW_EVERY: Duration = Duration::from_millis(500);
 
+/// How many requests may wait for an epoch at once: each looks into the database again and again.
+const WAITING_MAX: usize = 64;
+
 /// How often somebody who waits for a change of another node looks for it.
 const WAITING_EVERY: Duration = Duration::from_millis(50);
 
@@ -67,7 +70,9 @@ pub struct App {
     world: ArcSwap<World>,
     /// The version in force, for those who wait for one.
     version: watch::Sender<u64>,
-    /// Makes one change of the picture wait for the other, so that an older one never replaces a newer one.
+    /// How many requests may wait for an epoch at once.
+    waiting: tokio::sync::Semaphore,
+    /// Makes one change of the picture wait for the other, so that an older one never replaces a newer one. Taken after the gate.
     rebuild: tokio::sync::Mutex<Files>,
 }
 
@@ -103,6 +108,7 @@ impl App {
             gate: Arc::default(),
             version: watch::Sender::new(world.version),
             world: ArcSwap::from_pointee(world),
+            waiting: tokio::sync::Semaphore::new(WAITING_MAX),
             rebuild: tokio::sync::Mutex::new(files),
         }))
     }
@@ -119,20 +125,22 @@ impl App {
     /// What is wrong with the stored collections, policies or plugins.
     pub async fn refresh(&self) -> Result<(), Error> {
         let _one_at_a_time = self.rebuild.lock().await;
-        let world = next(&self.store, &self.runtime, &self.world()).await?;
-        self.put_in_force(world);
+        let before = self.world();
+        let version = versions::get(&self.store, VERSION).await?;
+        // Whoever waited for the lock may find it done.
+        if version != before.version {
+            self.put_in_force(next(&self.store, &self.runtime, &before, version).await?);
+        }
         Ok(())
     }
 
     /// Takes over a change of policies that this node has just committed, without reading anything again.
-    pub(crate) async fn adopt(&self, change: &Change, version: u64) -> Result<(), Error> {
+    pub(crate) async fn adopt(&self, change: &Change, version: u64) {
         let _one_at_a_time = self.rebuild.lock().await;
         let world = self.world();
         if world.version < version {
-            let policies = world.policies.with(change, version, &|name| world.catalog.get(name).cloned())?;
-            self.put_in_force(world.with_policies(policies, version));
+            self.put_in_force(world.with_policies(world.policies.replayed(&[change], version), version));
         }
-        Ok(())
     }
 
     fn put_in_force(&self, world: World) {
@@ -151,6 +159,7 @@ impl App {
 
     /// Waits until the picture in force has at least this version; false if it does not come in time.
     pub(crate) async fn wait_for(&self, version: u64, within: Duration) -> bool {
+        let Ok(_waiting) = self.waiting.try_acquire() else { return false };
         let mut versions = self.version.subscribe();
         let reached = tokio::time::timeout(within, async {
             while *versions.borrow_and_update() < version {
@@ -190,15 +199,19 @@ impl App {
 
     /// Puts changed policy files in force. Files with a mistake change nothing until it is mended.
     async fn follow_files(&self) {
-        let mut files = self.rebuild.lock().await;
-        let Some(changed) = files.changed() else { return };
-        let world = self.world();
-        // There may be a million lines in them: other tasks of this thread go elsewhere meanwhile.
+        let Some(changed) = self.rebuild.lock().await.changed() else { return };
+        // There may be a million lines in them: nobody waits for that, neither other tasks of this thread nor changes of the database.
+        let before = self.world();
         let read = tokio::task::block_in_place(|| {
             let set = changed.read()?;
-            Ok::<_, Error>(world.policies.with_files(set, &|name| world.catalog.get(name).cloned())?)
+            Ok::<_, Error>(before.policies.with_files(set, &|name| before.catalog.get(name).cloned())?)
         });
-        match read {
+        // Nobody may be between a look at the files in force and the commit of a change or a record that rests on it.
+        let _alone = self.gate.write().await;
+        let mut files = self.rebuild.lock().await;
+        let world = self.world();
+        let known = |name: &str| world.catalog.get(name).cloned();
+        match read.and_then(|read| Ok(world.policies.with_files_of(&read, &known)?)) {
             Ok(policies) => {
                 tracing::info!(policies = policies.len(), "the policy files have changed and are in force");
                 files.taken(changed);
@@ -244,20 +257,18 @@ async fn first(store: &Store, runtime: &plugins::Runtime, mut set: PolicySet, mo
 }
 
 /// The picture after what has changed in the database since another one.
-async fn next(store: &Store, runtime: &plugins::Runtime, before: &World) -> Result<World, Error> {
-    let version = versions::get(store, VERSION).await?;
+async fn next(store: &Store, runtime: &plugins::Runtime, before: &World, version: u64) -> Result<World, Error> {
     let catalog = catalog(store).await?;
     let plugins = crate::plugins::load_all(store, runtime, &before.plugins).await?;
-    let known = |name: &str| catalog.get(name).cloned();
-    let policies = match store::policies::log::between(store, before.version, version).await? {
-        Some(rows) => {
-            let mut policies = before.policies.at(version);
-            for row in rows {
-                policies = policies.with(&crate::policies::logged(&row)?, version, &known)?;
-            }
-            policies
-        }
-        None => before.policies.with_stored(stored(store).await?, version, &known)?,
+    // What is committed was checked before. It is not checked again, step by step against a catalog that has gone on: that could only fail.
+    let rows = match version > before.version {
+        true => store::policies::log::between(store, before.version, version).await?,
+        false => None,
+    };
+    let changes = rows.map(|rows| rows.iter().map(crate::policies::logged).collect::<Result<Vec<_>, _>>());
+    let policies = match changes {
+        Some(Ok(changes)) => before.policies.replayed(&changes.iter().collect::<Vec<_>>(), version),
+        Some(Err(_)) | None => before.policies.with_stored(stored(store).await?, version),
     };
     Ok(World { version, catalog: Arc::new(catalog), policies, plugins: plugins.into(), document: Arc::default() })
 }

@@ -40,6 +40,7 @@ pub enum Manner {
 /// # Errors
 /// The policies, no such collection, everything that is wrong with the new definition, or values that would be lost.
 pub async fn alter(call: &Call, name: &str, alteration: Alteration, manner: Manner) -> Result<Collection, Error> {
+    call.authorize(Action::Update, OBJECT)?;
     let (call, _alone) = &call.exclusive().await?;
     call.authorize(Action::Update, OBJECT)?;
     let before = call.collection(name)?;
@@ -61,7 +62,7 @@ pub async fn alter(call: &Call, name: &str, alteration: Alteration, manner: Mann
     })?;
     store::catalog::put(&transaction, after.definition()).await?;
     world::advance(&transaction, call).await?;
-    transaction.commit().await.map_err(|_| Error::Conflict)?;
+    transaction.commit().await?;
     call.app.refresh().await?;
     tracing::info!(request = %call.id, collection = name, forced = (manner == Manner::Forced), "altered a collection");
     Ok(after)

@@ -10,6 +10,7 @@ use crate::{Error, api::document, call::Call, world};
 /// # Errors
 /// The policies, everything that is wrong with the definition, or a name that is taken.
 pub async fn create(call: &Call, definition: Definition) -> Result<Collection, Error> {
+    call.authorize(Action::Create, OBJECT)?;
     let (call, _alone) = &call.exclusive().await?;
     call.authorize(Action::Create, OBJECT)?;
     let collection = Collection::new(definition).map_err(|violations| Error::Unacceptable { kind: "collection", violations })?;
@@ -27,7 +28,7 @@ pub async fn create(call: &Call, definition: Definition) -> Result<Collection, E
     store::schema::create_table(&transaction, &collection).await?;
     store::catalog::put(&transaction, collection.definition()).await?;
     world::advance(&transaction, call).await?;
-    transaction.commit().await.map_err(|_| Error::Conflict)?;
+    transaction.commit().await?;
     call.app.refresh().await?;
     tracing::info!(request = %call.id, collection = collection.name(), "created a collection");
     Ok(collection)

@@ -10,6 +10,7 @@ use crate::{Error, call::Call, world};
 /// # Errors
 /// The policies, no such collection, one that others point to, or records that would be lost.
 pub async fn drop(call: &Call, name: &str, force: bool) -> Result<Collection, Error> {
+    call.authorize(Action::Delete, OBJECT)?;
     let (call, _alone) = &call.exclusive().await?;
     call.authorize(Action::Delete, OBJECT)?;
     let collection = call.collection(name)?;
@@ -31,7 +32,7 @@ pub async fn drop(call: &Call, name: &str, force: bool) -> Result<Collection, Er
     store::schema::drop_table(&transaction, &collection).await?;
     store::catalog::remove(&transaction, name).await?;
     world::advance(&transaction, call).await?;
-    transaction.commit().await.map_err(|_| Error::Conflict)?;
+    transaction.commit().await?;
     call.app.refresh().await?;
     tracing::info!(request = %call.id, collection = name, "dropped a collection");
     Ok(collection)

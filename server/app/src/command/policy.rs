@@ -17,6 +17,14 @@ use crate::{
     },
 };
 
+/// Prints a line; a reader that has gone away (`| head`) is no fault.
+macro_rules! say {
+    ($($part:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stdout(), $($part)*);
+    }};
+}
+
 /// What to do with policies.
 #[derive(Debug, Subcommand)]
 pub enum PolicyCommand {
@@ -108,16 +116,16 @@ fn test(folder: &Folder, json: bool) -> Result<(), Error> {
     let report = folder.test();
     let failed = report.results.iter().filter(|result| !result.passed).count();
     if json {
-        println!("{}", in_json(&report)?);
+        say!("{}", in_json(&report)?);
     } else {
         for result in report.results.iter().filter(|result| !result.passed) {
-            println!("FAILED {} in {}\n  {}", result.name, result.file, result.message.as_deref().unwrap_or_default());
+            say!("FAILED {} in {}\n  {}", result.name, result.file, result.message.as_deref().unwrap_or_default());
         }
         for policy in &report.coverage.uncovered {
-            println!("untested {}: {}", policy.source, policy.text);
+            say!("untested {}: {}", policy.source, policy.text);
         }
         let (tests, coverage) = (report.results.len(), &report.coverage);
-        println!("{tests} policy tests, {failed} failed; {} of {} policies are covered by tests", coverage.covered, coverage.policies);
+        say!("{tests} policy tests, {failed} failed; {} of {} policies are covered by tests", coverage.covered, coverage.policies);
     }
     if failed == 0 { Ok(()) } else { Err(Error::Configuration(format!("{failed} policy tests failed"))) }
 }
@@ -127,16 +135,16 @@ fn lint(folder: &Folder, json: bool) -> Result<(), Error> {
     let is_error = |finding: &Finding| finding.severity == Severity::Error;
     let errors = findings.iter().filter(|finding| is_error(finding)).count();
     if json {
-        println!("{}", in_json(&findings)?);
+        say!("{}", in_json(&findings)?);
     } else {
         for finding in &findings {
             let place = finding.source.as_deref().unwrap_or("policies");
             let column = finding.column.map(|column| format!("{column}: ")).unwrap_or_default();
             let position = finding.position.map(|position| format!(" at character {position}")).unwrap_or_default();
             let severity = if is_error(finding) { "error" } else { "warning" };
-            println!("{place}: {severity}: {column}{}{position} [{}]", finding.message, finding.code);
+            say!("{place}: {severity}: {column}{}{position} [{}]", finding.message, finding.code);
         }
-        println!("{} findings, {errors} of them errors", findings.len());
+        say!("{} findings, {errors} of them errors", findings.len());
     }
     if errors == 0 { Ok(()) } else { Err(Error::Configuration(format!("{errors} errors in the policies"))) }
 }
@@ -165,9 +173,9 @@ async fn run_explain(explain: &Explain, load: impl Fn(&Overrides) -> Result<Conf
         }
     };
     if explain.json {
-        println!("{}", in_json(&answer)?);
+        say!("{}", in_json(&answer)?);
     } else {
-        println!("{}", told(&answer));
+        say!("{}", told(&answer));
     }
     Ok(())
 }

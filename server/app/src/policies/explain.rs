@@ -2,14 +2,19 @@
 
 use model::{
     Action, Caller, Collection, Draft, Pointer, Principal, Record, Value, Violation, collection::USERS, principal::DEFAULT_TENANT,
-    validate, value::Object,
+    record::SYSTEM_FIELDS, validate, value::Object,
 };
-use policies::{Access, Explanation, Inquiry, SYSTEM_OBJECTS};
+use policies::{Access, Decision, Explanation, Inquiry, Reason, SYSTEM_OBJECTS};
 use serde::{Deserialize, Serialize};
 use store::records::Ground;
 
 use super::OBJECT;
-use crate::{Error, auth, call::Call, roles::Named, world::World};
+use crate::{
+    Error, auth,
+    call::Call,
+    roles::{Named, check_tenant},
+    world::World,
+};
 
 /// Who wants to do what.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -42,6 +47,9 @@ pub struct Answer {
     /// About the record as it is stored (for an update and a deletion) or would be (for a new one).
     #[serde(flatten)]
     pub(crate) explanation: Explanation,
+    /// The fields that were given and may not be written.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) refused_fields: Vec<String>,
     /// About the record as an update would leave it, which must be allowed too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) result: Option<Explanation>,
@@ -59,12 +67,16 @@ pub struct Filter {
     pub(crate) parameters: std::collections::BTreeMap<String, serde_json::Value>,
 }
 
-/// Explains a decision of this moment. Nobody else's rights are told to whoever may not read policies.
+/// Explains a decision of this moment. Whoever may read policies hears about itself and its own decisions; a question about others, or
+/// about a stored record, tells what conditions say about their fields, and is only for those who could give themselves everything anyway.
 ///
 /// # Errors
 /// The policies, or a question about something that is not there.
 pub async fn explain(call: &Call, question: &Question) -> Result<Answer, Error> {
     call.authorize(Action::Read, OBJECT)?;
+    if question.principal.is_some() || question.id.is_some() {
+        call.authorize(Action::Create, OBJECT)?;
+    }
     let asked = Asked::read(call, question).await?;
     Ok(asked.answer(call, &call.world))
 }
@@ -78,14 +90,17 @@ pub(crate) struct Asked {
     collection: Option<Collection>,
     record: Option<Record>,
     result: Option<Record>,
+    /// The fields that would be written.
+    given: Vec<String>,
 }
 
 impl Asked {
     pub(crate) async fn read(call: &Call, question: &Question) -> Result<Self, Error> {
+        question.tenant.as_deref().map_or(Ok(()), |tenant| check_tenant(tenant, "tenant"))?;
         let caller = caller(call, question).await?;
         if SYSTEM_OBJECTS.contains(&question.object.as_str()) {
             let (action, object) = (question.action, question.object.clone());
-            return Ok(Self { caller, action, object, collection: None, record: None, result: None });
+            return Ok(Self { caller, action, object, collection: None, record: None, result: None, given: Vec::new() });
         }
         let collection = call.collection(&question.object)?;
         let record = match (&question.id, &question.record) {
@@ -104,7 +119,14 @@ impl Asked {
             (Some(change), Some(record)) => Some(changed(call, &collection, record, change)?),
         };
         let (action, object) = (question.action, question.object.clone());
-        Ok(Self { caller, action, object, collection: Some(collection), record, result })
+        let given = match action {
+            Action::Create => question.record.as_ref(),
+            Action::Update => question.change.as_ref(),
+            Action::Read | Action::Delete => None,
+        };
+        let given = given.into_iter().flat_map(|given| given.keys().cloned());
+        let given = given.filter(|name| !SYSTEM_FIELDS.contains(&name.as_str())).collect();
+        Ok(Self { caller, action, object, collection: Some(collection), record, result, given })
     }
 
     /// The answer that a picture of the world gives.
@@ -113,7 +135,7 @@ impl Asked {
         let Self { record, result, .. } = self;
         let Some(collection) = &self.collection else {
             let explanation = world.policies.explain_object(&caller, self.action, &self.object);
-            return Answer { explanation, result: None, filter: None };
+            return Answer { explanation, refused_fields: Vec::new(), result: None, filter: None };
         };
         let explain = |record: Option<&Record>, before: Option<&Record>| {
             let inquiry = Inquiry { caller: &caller, action: self.action, collection, record, before, now: &call.now };
@@ -121,10 +143,28 @@ impl Asked {
         };
         // Before a stored record is touched, it is both the record and the one before.
         let before = record.as_ref().filter(|_| matches!(self.action, Action::Update | Action::Delete));
-        let explanation = explain(record.as_ref(), before);
+        let mut explanation = explain(record.as_ref(), before);
         let result = result.as_ref().map(|result| explain(Some(result), before));
+        let mut refused_fields = Vec::new();
+        if explanation.decision == Decision::Allow {
+            // What is told first is what the caller would hear: the result counts too, and then the fields.
+            let images = [Some(&explanation), result.as_ref()];
+            let open = |name: &str| images.iter().flatten().all(|image| image.fields.allowed.iter().any(|field| field == name));
+            refused_fields = self.given.iter().filter(|name| !open(name)).cloned().collect();
+            match &result {
+                Some(result) if result.decision != Decision::Allow => {
+                    (explanation.decision, explanation.reason) = (result.decision, result.reason);
+                    explanation.policy.clone_from(&result.policy);
+                    explanation.nearest.clone_from(&result.nearest);
+                }
+                _ if !refused_fields.is_empty() => {
+                    (explanation.decision, explanation.reason, explanation.policy) = (Decision::Deny, Reason::FieldForbidden, None);
+                }
+                _ => {}
+            }
+        }
         let filter = (self.action == Action::Read).then(|| filter(call, world, &caller, collection));
-        Answer { explanation, result, filter }
+        Answer { explanation, refused_fields, result, filter }
     }
 }
 

@@ -72,7 +72,7 @@ pub(super) async fn create(
     if !authority.allows(call, new.record(), None) {
         return Err(call.denied(Refused { record: Some(new.record().clone()), ..Refused::records(Action::Create, collection) }));
     }
-    check_write_mask(call, &authority, collection, (&new, None), &given)?;
+    check_write_mask(call, &authority, collection, (&new, None), (&given, &[]))?;
 
     store::records::insert(transaction, collection, &new).await.map_err(|error| not_unique(collection, error))?;
     log(call, transaction, collection, &authority, "create", (None, Some(new.record())), ran).await?;
@@ -96,7 +96,7 @@ pub(super) async fn update(
     change: Change<'_>,
 ) -> Result<Record, Error> {
     let stored = load(call, transaction, (collection, Action::Update), &authority, change.id, change.if_match).await?;
-    let change = blind(call, &authority, collection, &stored, change)?;
+    let (change, unseen) = blind(call, &authority, collection, &stored, change)?;
     let given: Vec<String> = match change.manner {
         Manner::Merge => change.draft.values.keys().cloned().collect(),
         Manner::Replace => collection.fields().map(|field| field.name.clone()).collect(),
@@ -119,7 +119,7 @@ pub(super) async fn update(
             ..Refused::records(Action::Update, collection)
         }));
     }
-    check_write_mask(call, &authority, collection, (&new, Some(&stored)), &given)?;
+    check_write_mask(call, &authority, collection, (&new, Some(&stored)), (&given, &unseen))?;
 
     store::records::update(transaction, collection, &new).await.map_err(|error| not_unique(collection, error))?;
     if password_changed(collection, &stored, new.record()) {
@@ -137,14 +137,15 @@ fn blind<'a>(
     collection: &Collection,
     stored: &Record,
     mut change: Change<'a>,
-) -> Result<Change<'a>, Error> {
-    let Authority::Plan(plan) = authority else { return Ok(change) };
+) -> Result<(Change<'a>, Vec<String>), Error> {
+    let Authority::Plan(plan) = authority else { return Ok((change, Vec::new())) };
     let read = call.world.policies.plan(&call.caller, Action::Read, collection);
     let visible = call.shows(&read, collection, stored);
     let mask = plan.fields(&call.context(stored, Some(stored)));
-    let mut violations = Violations::default();
+    let (mut violations, mut unseen) = (Violations::default(), Vec::new());
     for field in collection.fields().filter(|field| !visible(&field.name)) {
         if change.draft.values.contains_key(&field.name) {
+            unseen.push(field.name.clone());
             // An immutable field would answer whether the guess is what is stored.
             if field.immutable || !mask.contains(&field.name) {
                 violations.add(Pointer::field(&field.name), "field.forbidden", format!("not allowed to write `{}`", field.name));
@@ -155,7 +156,7 @@ fn blind<'a>(
         }
     }
     let refused = |violations| forbidden(call, collection, (stored, Some(stored)), violations);
-    violations.or(change).map_err(refused)
+    violations.or((change, unseen)).map_err(refused)
 }
 
 /// The refusal of fields that the caller may not write.
@@ -280,14 +281,16 @@ fn check_write_mask(
     authority: &Authority,
     collection: &Collection,
     (new, before): (&NewRecord, Option<&Record>),
-    given: &[String],
+    (given, unseen): (&[String], &[String]),
 ) -> Result<(), Error> {
     let Authority::Plan(plan) = authority else { return Ok(()) };
     let after = new.record();
     let mask = plan.fields(&call.context(after, before));
     let mask_before = before.map(|before| plan.fields(&call.context(before, Some(before))));
     let mut violations = Violations::default();
-    for field in validate::changed_fields(before, after) {
+    let changed = validate::changed_fields(before, after).into_iter();
+    let fields: BTreeSet<&str> = changed.chain(unseen.iter().map(String::as_str)).collect();
+    for field in fields {
         let writable = mask.contains(field) && mask_before.as_ref().is_none_or(|mask| mask.contains(field));
         if !writable && given.iter().any(|name| name == field) && !SYSTEM_FIELDS.contains(&field) {
             violations.add(Pointer::field(field), "field.forbidden", format!("not allowed to write `{field}`"));

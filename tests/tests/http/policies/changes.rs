@@ -113,6 +113,43 @@ async fn what_is_odd_about_a_policy_is_told_when_it_is_saved() {
 }
 
 #[tokio::test]
+async fn what_is_odd_about_a_policy_for_everything_is_told_too() {
+    let (_app, admin, _ann) = notes().await;
+    let saved = async |policy: Value| {
+        let answer = admin.post("/api/policies", policy).await.json(201);
+        answer["findings"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|finding| finding["code"].as_str().map(str::to_owned))
+            .collect::<Vec<_>>()
+    };
+    let nowhere = json!({"subject": "role:x", "object": "*", "action": "read", "condition": "record.nowhere == 1"});
+    assert_eq!(saved(nowhere).await, ["condition.never_true"]);
+    let denial = json!({"subject": "role:x", "object": "*", "action": "read", "condition": "record.nowhere == 1", "effect": "deny"});
+    assert!(saved(denial).await.contains(&"condition.unfit".to_owned()));
+    for condition in ["caller.nope == 1", "caller.password == 'x'"] {
+        let stranger = json!({"subject": "role:x", "object": "notes", "action": "read", "condition": condition});
+        assert_eq!(saved(stranger).await, ["condition.unknown_caller"]);
+    }
+}
+
+#[tokio::test]
+async fn nobody_can_lock_everybody_out() {
+    let (app, admin, ann) = notes().await;
+    let denial = json!({"subject": "role:anyone", "object": "*", "action": "*", "condition": "record.locked == true", "effect": "deny"});
+    admin.post("/api/policies", denial).await.problem(422, "policy.invalid").errors(&[" policy.lockout"]);
+    let own = format!("/api/roles/admin/members/user:{}", admin.id());
+    admin.delete(&own).await.problem(422, "policy.invalid").errors(&[" policy.lockout"]);
+    admin.get("/api/policies").await.expect(200);
+    // Whoever leaves the keys to somebody else may go.
+    admin.put(&format!("/api/roles/admin/members/user:{}", ann.id()), json!({})).await.expect(200);
+    admin.delete(&own).await.expect(200);
+    admin.get("/api/policies").await.problem(403, "policy.denied");
+    app.login("ann@test.example", tests::PASSWORD).await.get("/api/policies").await.expect(200);
+}
+
+#[tokio::test]
 async fn every_answer_tells_its_epoch_and_a_caller_can_wait_for_one() {
     let (_app, admin, ann) = notes().await;
     let epoch = |answer: &tests::Answer| answer.expect_header("policy-epoch").parse::<u64>().expect("a number");

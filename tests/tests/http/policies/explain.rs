@@ -63,9 +63,53 @@ async fn an_update_is_explained_before_and_after() {
     let question =
         json!({"principal": "user:ann@test.example", "action": "update", "object": "notes", "id": record["id"], "change": {"open": false}});
     let answer = explained(&admin, question).await;
-    assert_eq!((&answer["decision"], &answer["result"]["decision"]), (&json!("allow"), &json!("deny")));
-    assert_eq!(answer["fields"]["allowed"], json!(["title"]));
+    // What is told first is what the caller would hear.
+    assert_eq!((&answer["decision"], &answer["result"]["decision"]), (&json!("deny"), &json!("deny")));
+    assert_eq!((&answer["fields"]["allowed"], &answer["refused_fields"]), (&json!(["title"]), &json!(["open"])));
     ann.patch(&format!("/api/records/notes/{}", record["id"].as_str().unwrap_or_default()), json!({"open": false})).await.expect(403);
+}
+
+#[tokio::test]
+async fn a_field_that_may_not_be_written_is_a_denial() {
+    let (_app, admin, ann) = notes().await;
+    admin.policy(json!({"subject": "role:authenticated", "object": "notes", "action": "*", "fields": "title"})).await;
+    let record = admin.create("notes", json!({"title": "a", "open": true})).await;
+    let update = json!({"principal": "user:ann@test.example", "action": "update", "object": "notes", "id": record["id"], "change": {"title": "b", "open": false}});
+    let create =
+        json!({"principal": "user:ann@test.example", "action": "create", "object": "notes", "record": {"title": "b", "open": false}});
+    for question in [update, create] {
+        let answer = explained(&admin, question).await;
+        let told = (&answer["decision"], &answer["reason"], &answer["refused_fields"]);
+        assert_eq!(told, (&json!("deny"), &json!("field_forbidden"), &json!(["open"])));
+    }
+    ann.post("/api/records/notes", json!({"title": "b", "open": false})).await.problem(403, "policy.denied");
+    let fine = json!({"principal": "user:ann@test.example", "action": "create", "object": "notes", "record": {"title": "b"}});
+    assert_eq!(explained(&admin, fine).await["decision"], "allow");
+    ann.post("/api/records/notes", json!({"title": "b"})).await.expect(201);
+}
+
+/// What a condition comes out as tells what the fields hold that it looks at: reading policies alone is not enough to ask about others.
+#[tokio::test]
+async fn questions_about_others_need_the_keys_of_the_house() {
+    let (_app, admin, ann) = notes().await;
+    admin.allow(&format!("user:{}", ann.id()), "_policies", "read", "").await;
+    let record = admin.create("notes", json!({"title": "secret"})).await;
+    let own = json!({"action": "read", "object": "notes"});
+    assert_eq!(explained(&ann, own).await["decision"], "deny");
+    for more in [json!({"id": record["id"]}), json!({"principal": "user:admin@ironrule.example"}), json!({"principal": "anonymous"})] {
+        let mut question = json!({"action": "read", "object": "notes"});
+        question.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        ann.post("/api/policies/explain", question).await.problem(403, "policy.denied");
+    }
+    ann.post("/api/policies/preview", json!({"change": {}})).await.problem(403, "policy.denied");
+    ann.get("/api/policies/log").await.problem(403, "policy.denied");
+    for tenant in ["", "a b", "é", &"x".repeat(65)] {
+        let answer = admin
+            .post("/api/policies/explain", json!({"action": "read", "object": "notes", "principal": "anonymous", "tenant": tenant}))
+            .await;
+        answer.problem(400, "query.invalid").at("/tenant");
+    }
+    admin.get("/api/roles/matrix?tenant=a%20b").await.problem(400, "query.invalid").at("/tenant");
 }
 
 #[tokio::test]
