@@ -26,7 +26,7 @@ pub(crate) use files::read as read_policy_files;
 pub type Catalog = BTreeMap<String, Collection>;
 
 /// How long a change of another node, or of a policy file, may go unnoticed.
-const FOLLOW_EVERY: Duration = Duration::from_millis(500);
+const FOLLOW_EVERY: Duration = Duration::from_millis(250);
 
 /// How many requests may wait for an epoch at once: each looks into the database again and again.
 const WAITING_MAX: usize = 64;
@@ -35,7 +35,7 @@ const WAITING_MAX: usize = 64;
 const WAITING_EVERY: Duration = Duration::from_millis(50);
 
 /// Expired sessions are removed at the start and then every hour.
-const TIDY_EVERY_ROUNDS: u64 = 7_200;
+const TIDY_EVERY_ROUNDS: u64 = 14_400;
 
 /// The counter that every change of collections, policies, roles or plugins advances in its transaction.
 const VERSION: &str = "world";
