@@ -18,7 +18,7 @@ pub use review::{review, review_among};
 
 use crate::{
     explain::Order,
-    policy::{Effect, Policy},
+    policy::{Effect, Policy, SYSTEM_OBJECTS, Source},
     snapshot::Snapshot,
 };
 
@@ -88,7 +88,7 @@ impl Snapshot {
         let mut denials = overridden::Denials::of(self);
         let mut meanings: HashMap<Meaning<'_>, &Policy> = HashMap::with_capacity(policies.len());
         let mut open = open::Doors::new(self, collections);
-        let mut findings = Vec::new();
+        let mut findings: Vec<Finding> = self.seals().iter().filter_map(|(object, source)| unknown_seal(object, source, &known)).collect();
         for policy in policies {
             findings.extend(reviews.of(policy));
             let first: &Policy = meanings.entry(Meaning::of(policy)).or_insert(policy);
@@ -110,6 +110,16 @@ impl Snapshot {
         let line = self.seals().get(policy.object()).filter(|_| self.is_ignored(policy))?;
         Some(format!("`{}` is sealed by {line}, so what the database allows about it does not count", policy.object()))
     }
+}
+
+/// A seal on nothing guards nothing, however safe it looks.
+fn unknown_seal(object: &str, source: &Source, known: &HashMap<&str, &Collection>) -> Option<Finding> {
+    if known.contains_key(object) || SYSTEM_OBJECTS.contains(&object) {
+        return None;
+    }
+    let (source, message) = (Some(source.to_string()), format!("there is no collection `{object}`, so this seals nothing"));
+    let severity = Severity::Error;
+    Some(Finding { code: "object.unknown", severity, policy: None, source, column: Some("object"), position: None, message })
 }
 
 /// What a policy means, however it was written.

@@ -131,21 +131,8 @@ impl Snapshot {
     pub fn with(&self, change: &Change, epoch: u64, collections: Collections<'_>) -> Result<Self, Error> {
         let mut fitting = Fitting::new(collections);
         change.add.iter().try_for_each(|policy| fitting.check(policy))?;
-        let mut database = self.database.clone();
-        for policy in &change.remove {
-            database.remove(policy);
-        }
-        for link in &change.unassign {
-            database.unassign(link);
-        }
-        for policy in &change.add {
-            database.add(Arc::new(policy.clone()));
-        }
+        let snapshot = self.replayed(&[change], epoch);
         let links: Vec<_> = change.assign.iter().cloned().map(Arc::new).collect();
-        for link in &links {
-            database.assign(Arc::clone(link));
-        }
-        let snapshot = Self::of(Arc::clone(&self.files), database, epoch, self.mode);
         // A link for all tenants can close a circle with links of any one of them, and is found from those.
         match links.iter().any(|link| &*link.tenant == "*" && link.member.starts_with("role:")) {
             true => snapshot.check_circles(snapshot.links())?,

@@ -272,3 +272,11 @@ fn many_policies_are_looked_at_in_time() {
     println!("25 000: {small:?}, 100 000: {large:?}");
     assert!(large.0 < Duration::from_secs(8), "{small:?} {large:?}");
 }
+
+/// A guardrail with a typing error in it is none.
+#[test]
+fn seals_on_nothing_are_found() {
+    let findings = snapshot("s, posts\ns, prodcts\ns, _policies").lint(&[posts()]);
+    let shown: Vec<_> = findings.iter().map(|finding| (finding.code, finding.source.as_deref())).collect();
+    assert_eq!(shown, [("object.unknown", Some("test.csv:2"))]);
+}

@@ -104,6 +104,8 @@ pub struct Sight {
     pub always: bool,
     /// The fields that every record shows that is seen at all.
     pub sure: BTreeSet<String>,
+    /// A denial about everything may close the person's own account too, and with it `caller.x` in filters.
+    pub own_account_closed: bool,
     /// The visible records, each with its fields.
     pub records: BTreeMap<String, BTreeSet<String>>,
 }
@@ -137,6 +139,7 @@ pub fn sight(policies: &[(&Policy, Option<Verdicts>)], world: &World) -> Sight {
         never,
         always,
         sure: world.fields.iter().filter(|field| sure(field)).cloned().collect(),
+        own_account_closed: policies.iter().any(|(policy, _)| policy.denies && policy.object == "*"),
         records: world.records.keys().filter_map(seen).collect(),
     }
 }
