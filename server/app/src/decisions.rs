@@ -189,7 +189,11 @@ fn row(id: &str, call: &Call, refused: &Refused) -> Option<DecisionRow> {
         explanation,
     };
     let hours = i64::try_from(call.app.config.decision_hours).unwrap_or(24).min(24 * 366);
-    let text = serde_json::to_string(&kept).ok().filter(|text| text.len() <= KEPT_MAX_BYTES)?;
+    let text = serde_json::to_string(&kept).ok()?;
+    if text.len() > KEPT_MAX_BYTES {
+        tracing::warn!(request = %call.id, decision = id, bytes = text.len(), "an explanation is too long to be kept");
+        return None;
+    }
     Some(DecisionRow { id: id.to_owned(), expires: datetime_text(call.moment + TimeDelta::hours(hours)), text })
 }
 

@@ -268,7 +268,11 @@ async fn next(store: &Store, runtime: &plugins::Runtime, before: &World, version
     let changes = rows.map(|rows| rows.iter().map(crate::policies::logged).collect::<Result<Vec<_>, _>>());
     let policies = match changes {
         Some(Ok(changes)) => before.policies.replayed(&changes.iter().collect::<Vec<_>>(), version),
-        Some(Err(_)) | None => before.policies.with_stored(stored(store).await?, version),
+        Some(Err(error)) => {
+            tracing::warn!(%error, "the policy log cannot be read, every policy is read anew");
+            before.policies.with_stored(stored(store).await?, version)
+        }
+        None => before.policies.with_stored(stored(store).await?, version),
     };
     Ok(World { version, catalog: Arc::new(catalog), policies, plugins: plugins.into(), document: Arc::default() })
 }
