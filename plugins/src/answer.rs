@@ -21,7 +21,10 @@ pub(crate) fn read(answer: Result<types::Outcome, types::Rejection>, output_max_
     }
     match answer {
         Ok(outcome) => read_outcome(outcome).map_err(|why| failed("plugin.garbage", why)),
-        Err(rejection) if rejection.kind == "internal" => Err(failed("plugin.internal", rejection.message)),
+        Err(rejection) if rejection.kind == "internal" => {
+            let stack = details_stack(&rejection.details);
+            Err(Refusal::Failed(PluginFailure { stack, ..failure("plugin.internal", rejection.message) }))
+        }
         Err(rejection) => Err(match read_rejection(rejection) {
             Ok(rejection) => Refusal::Rejected(rejection),
             Err(why) => failed("plugin.garbage", why),
@@ -34,12 +37,12 @@ pub(crate) fn stopped(error: &wasmtime::Error) -> Refusal {
     match error.downcast_ref::<Stop>() {
         Some(Stop::Fatal(failure)) => return Refusal::Host(failure.clone()),
         Some(stop @ Stop::Memory { .. }) => return failed("plugin.memory", stop.to_string()),
-        Some(stop @ Stop::HostCalls(_)) => return failed("plugin.budget", stop.to_string()),
+        Some(stop @ (Stop::HostCalls(_) | Stop::Effects(_))) => return failed("plugin.budget", stop.to_string()),
         None => {}
     }
     let cause = error.root_cause().to_string();
     match error.downcast_ref::<Trap>() {
-        Some(Trap::Interrupt) => failed("plugin.timeout", "computed for too long"),
+        Some(Trap::Interrupt | Trap::OutOfFuel) => failed("plugin.timeout", "computed for too long"),
         Some(Trap::StackOverflow) => failed("plugin.stack", cause),
         _ if cause.contains(TRANSFER_EXHAUSTED) => failed("plugin.output", cause),
         _ => failed("plugin.trap", cause),
@@ -53,7 +56,13 @@ pub(crate) fn failed(code: &'static str, message: impl Into<String>) -> Refusal 
 pub(crate) fn failure(code: &'static str, message: impl Into<String>) -> PluginFailure {
     let mut message = message.into();
     message.truncate(message.floor_char_boundary(MESSAGE_MAX_BYTES));
-    PluginFailure { code, message }
+    PluginFailure { code, message, stack: None }
+}
+
+/// The SDKs catch exceptions and put their stack there.
+fn details_stack(details: &str) -> Option<String> {
+    let details: Map<String, Value> = serde_json::from_str(details).ok()?;
+    details.get("stack")?.as_str().map(str::to_owned)
 }
 
 fn outcome_bytes(outcome: &types::Outcome) -> usize {
@@ -69,11 +78,11 @@ fn rejection_bytes(rejection: &types::Rejection) -> usize {
 }
 
 fn read_outcome(outcome: types::Outcome) -> Result<Outcome, String> {
-    object("details", outcome.details)?;
+    parse_object("details", &outcome.details)?;
     if let Some(patch) = &outcome.patch {
         parse_object("patch", patch)?;
     }
-    Ok(Outcome { patch: outcome.patch })
+    Ok(Outcome { patch: outcome.patch, details: outcome.details })
 }
 
 fn read_rejection(rejection: types::Rejection) -> Result<Rejection, String> {
@@ -132,7 +141,7 @@ mod tests {
     fn check_outcome(patch: &str, details: &str, expected: Result<(), &str>) {
         let outcome = types::Outcome { patch: Some(patch.to_owned()), details: details.to_owned() };
         match (read(Ok(outcome), 100), expected) {
-            (Ok(outcome), Ok(())) => assert_eq!(outcome.patch.as_deref(), Some(patch)),
+            (Ok(outcome), Ok(())) => assert_eq!((outcome.patch.as_deref(), &*outcome.details), (Some(patch), details)),
             (Err(Refusal::Failed(failure)), Err(code)) => assert_eq!(failure.code, code, "{patch}"),
             (read, _) => panic!("{patch}: {read:?}"),
         }
@@ -151,11 +160,17 @@ mod tests {
 
     #[test]
     fn unknown_kinds_are_garbage() {
-        for (kind, code) in [("maybe", "plugin.garbage"), ("internal", "plugin.internal")] {
-            let rejection =
-                types::Rejection { kind: kind.to_owned(), message: String::new(), violations: Vec::new(), details: "{}".to_owned() };
+        let internal = r#"{"stack":"at place (order.js:1:2)"}"#;
+        for (kind, details, code, stack) in [
+            ("maybe", "{}", "plugin.garbage", None),
+            ("internal", "{}", "plugin.internal", None),
+            ("internal", "garbage", "plugin.internal", None),
+            ("internal", internal, "plugin.internal", Some("at place (order.js:1:2)")),
+        ] {
+            let (kind, details) = (kind.to_owned(), details.to_owned());
+            let rejection = types::Rejection { kind: kind.clone(), message: String::new(), violations: Vec::new(), details };
             match read(Err(rejection), 100) {
-                Err(Refusal::Failed(failure)) => assert_eq!(failure.code, code),
+                Err(Refusal::Failed(failure)) => assert_eq!((failure.code, failure.stack.as_deref()), (code, stack)),
                 read => panic!("{kind}: {read:?}"),
             }
         }

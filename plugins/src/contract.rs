@@ -2,16 +2,16 @@
 
 use wasmtime::component::Component;
 
-use crate::Error;
+use crate::{Error, wasi};
 
-pub(crate) use bindings::ironrule::rules::{host, records, types};
+pub(crate) use bindings::ironrule::rules::{effects, host, records, types};
 pub(crate) use bindings::{Plugin as Bindings, PluginPre as Prelinked};
 
 /// The version of `wit/rules.wit`. Plugins built for 1.x up to this minor version are accepted.
 const VERSION: &str = "1.0.0";
 const MAJOR_MINOR: (u32, u32) = (1, 0);
 const PACKAGE: &str = "ironrule:rules/";
-const IMPORTS: [&str; 3] = ["types", "records", "host"];
+const IMPORTS: [&str; 4] = ["types", "records", "effects", "host"];
 
 mod bindings {
     wasmtime::component::bindgen!({
@@ -24,18 +24,24 @@ mod bindings {
 
 /// Checks the names that a component imports and exports. Done before linking, for the sake of clear messages: linking
 /// refuses a foreign import too, but in the words of the component model.
-pub(crate) fn check(component: &Component) -> Result<(), Error> {
+/// Answers whether it needs WASI.
+pub(crate) fn check(component: &Component) -> Result<bool, Error> {
+    let mut wasi = false;
     let kind = component.component_type();
     for (name, _) in kind.imports(component.engine()) {
         check_import(name)?;
+        wasi |= wasi::is_allowed(name);
     }
     for (name, _) in kind.exports(component.engine()) {
         check_version(name)?;
     }
-    Ok(())
+    Ok(wasi)
 }
 
 fn check_import(name: &str) -> Result<(), Error> {
+    if wasi::is_allowed(name) {
+        return Ok(());
+    }
     check_version(name)?;
     let interface = name.strip_prefix(PACKAGE).and_then(|rest| rest.split('@').next());
     match interface {
@@ -88,7 +94,16 @@ mod tests {
         check("ironrule:rules/records", "version");
         check("ironrule:rules/network@1.0.0", "foreign");
         check("ironrule:rules-evil/records@1.0.0", "foreign");
-        check("wasi:cli/environment@0.2.3", "foreign");
+        check("ironrule:rules/effects@1.0.0", "ok");
+        check("wasi:cli/environment@0.2.3", "ok");
+        check("wasi:clocks/wall-clock@0.2.12", "ok");
+        check("local:init/module-loader", "ok");
+        check("wasi:clocks/wall-clock@0.3.0", "foreign");
+        check("wasi:clocks/wall-clock", "foreign");
+        check("wasi:sockets/network@0.2.3", "foreign");
+        check("wasi:http/outgoing-handler@0.2.3", "foreign");
+        check("wasi:clocks-evil/wall-clock@0.2.3", "foreign");
+        check("local:init/other", "foreign");
         check("anything", "foreign");
     }
 }

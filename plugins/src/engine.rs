@@ -1,5 +1,6 @@
 //! How wasmtime is set up. The figures behind each value: `docs/ARCHITECTURE.md`.
 
+use std::hash::{Hash, Hasher};
 use std::time::Duration;
 use std::{fs, thread};
 
@@ -16,26 +17,36 @@ pub(crate) const TABLE_ELEMENTS: usize = 20_000;
 
 /// An engine whose epoch moves every [`TICK`] for as long as somebody uses it.
 pub(crate) fn start() -> Result<Engine> {
-    let engine = Engine::new(&config())?;
+    let pool = InstanceAllocationStrategy::Pooling(pool());
+    let engine = Engine::new(base().epoch_interruption(true).allocation_strategy(pool))?;
     tick(&engine)?;
     Ok(engine)
 }
 
-fn config() -> Config {
+/// An engine that counts instructions instead of watching the clock, so that the same call costs the same everywhere. Its
+/// instances are not pooled: it is for authors, one call after the other.
+pub(crate) fn metered() -> Result<Engine> {
+    Engine::new(base().consume_fuel(true))
+}
+
+/// An engine that compiles for [`start`]: what it writes can be loaded there, but it has neither pool nor clock.
+pub(crate) fn compiler() -> Result<Engine> {
+    Engine::new(base().epoch_interruption(true).parallel_compilation(false))
+}
+
+fn base() -> Config {
     let mut config = Config::new();
     config
         .wasm_component_model(true)
         // the contract is synchronous; the asynchronous component model costs 1 µs per call
         .concurrency_support(false)
-        .epoch_interruption(true)
         .max_wasm_stack(512 << 10)
         .async_stack_size(1 << 20)
         // the same call gives the same answer on every machine
         .cranelift_nan_canonicalization(true)
         .relaxed_simd_deterministic(true)
         // the reservation of 4 GiB per memory stays at its default: it saves every bounds check
-        .wasm_memory64(false)
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool()));
+        .wasm_memory64(false);
     config
 }
 
@@ -59,6 +70,29 @@ fn pool() -> PoolingAllocationConfig {
         pool.linear_memory_keep_resident(2 << 20).pagemap_scan(Enabled::Auto);
     }
     pool
+}
+
+/// What must be the same for code that one engine has compiled to be loaded into another: wasmtime's version, the settings
+/// that change the code, the processor.
+pub(crate) fn compatibility(engine: &Engine) -> String {
+    let mut hasher = Blake3(blake3::Hasher::new());
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    hasher.0.finalize().to_hex()[..32].to_owned()
+}
+
+/// The standard hashers are made for tables, where an attacker is met by another seed; this names a folder.
+struct Blake3(blake3::Hasher);
+
+impl Hasher for Blake3 {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        let mut first = [0; 8];
+        self.0.finalize_xof().fill(&mut first);
+        u64::from_le_bytes(first)
+    }
 }
 
 /// In doubt, yes.

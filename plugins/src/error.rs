@@ -22,8 +22,14 @@ pub enum Error {
     /// Not a valid component; a core module, for instance.
     #[error("this is no valid WebAssembly component: {0:#}")]
     Invalid(wasmtime::Error),
-    /// Imports something that the contract does not have: WASI, for instance.
-    #[error("the plugin wants `{0}`, but only `ironrule:rules` is offered")]
+    /// The JavaScript text is not a rule that can be compiled; says what and where.
+    #[error("the JavaScript could not be compiled: {0}")]
+    JavaScript(String),
+    /// The compiler did not come to an end within its limits, or could not be started.
+    #[error("the plugin could not be compiled: {0}")]
+    Compile(String),
+    /// Imports something that the contract does not have: sockets, for instance.
+    #[error("the plugin wants `{0}`, but only `ironrule:rules` and a few interfaces of WASI 0.2 are offered")]
     ForeignImport(String),
     /// Built for another version of the contract.
     #[error("the plugin was built for contract {wanted} (`{name}`), this server has {offered}")]

@@ -22,6 +22,10 @@ pub struct Limits {
     pub transfer_max_bytes: usize,
     /// Ids of one `get-many`. Default 1000.
     pub many_max: usize,
+    /// Effects that are enqueued. Default 16.
+    pub effects: u32,
+    /// Bytes of an effect, payload and options together. Default 64 KiB.
+    pub effect_max_bytes: usize,
     /// Log lines that are kept; the rest is dropped. Default 100.
     pub log_lines: usize,
     /// Bytes of a log line that are kept. Default 2048.
@@ -42,6 +46,8 @@ impl Default for Limits {
             output_max_bytes: 256 << 10,
             transfer_max_bytes: 1 << 20,
             many_max: 1000,
+            effects: 16,
+            effect_max_bytes: 64 << 10,
             log_lines: 100,
             log_line_max_bytes: 2 << 10,
             component_max_bytes: 25 << 20,
@@ -57,13 +63,14 @@ impl Limits {
             call_ms: self.call_ms.min(wish.call_ms.unwrap_or(u64::MAX)),
             memory_max_bytes: self.memory_max_bytes.min(wish.memory_max_bytes.unwrap_or(usize::MAX)),
             host_calls: self.host_calls.min(wish.host_calls.unwrap_or(u32::MAX)),
+            effects: self.effects.min(wish.effects.unwrap_or(u32::MAX)),
             ..self.clone()
         }
     }
 
-    /// The limits of the call that asks for the manifest: no host call, no log line.
+    /// The limits of the call that asks for the manifest: no host call, no effect, no log line.
     pub(crate) fn of_manifest(&self) -> Self {
-        Self { host_calls: 0, log_lines: 0, ..self.clone() }
+        Self { host_calls: 0, effects: 0, log_lines: 0, ..self.clone() }
     }
 }
 
@@ -73,9 +80,9 @@ mod tests {
 
     #[test]
     fn a_wish_lowers_and_never_raises() {
-        let wish = WishedLimits { call_ms: Some(5), memory_max_bytes: Some(usize::MAX), host_calls: None };
+        let wish = WishedLimits { call_ms: Some(5), memory_max_bytes: Some(usize::MAX), host_calls: None, effects: Some(0) };
         let limits = Limits::default().lowered_to(&wish);
-        let expected = Limits { call_ms: 5, ..Limits::default() };
+        let expected = Limits { call_ms: 5, effects: 0, ..Limits::default() };
         assert_eq!(limits, expected);
     }
 }

@@ -1,13 +1,22 @@
 //! What a plugin says about itself. Parsed and checked once, when it is loaded.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::grants::Grants;
 
+pub use rule::{Access, Hook, Method, Operation, RuleDeclaration};
+
+mod path;
+mod rule;
+mod schedule;
+#[cfg(test)]
+mod tests;
+
 const RULES_MAX: usize = 100;
+const SETTINGS_MAX: usize = 50;
 const NAME_MAX_BYTES: usize = 64;
 
 /// A plugin's name, rules and wishes. The format is described in `plugins/README.md`.
@@ -21,76 +30,46 @@ pub struct Manifest {
     pub version: String,
     /// At least one rule; their names differ.
     pub rules: Vec<RuleDeclaration>,
-    /// Collections it wishes to use. Only what an operator grants is allowed.
+    /// Whose policies the rules' own writes are checked against, beside the grants.
+    #[serde(default)]
+    pub writes_as: WritesAs,
+    /// What it wishes to use. Only what an operator grants is allowed.
     #[serde(default)]
     pub grants: Grants,
+    /// Values that an operator gives it; their names differ.
+    #[serde(default)]
+    pub settings: Vec<SettingDeclaration>,
     /// Lower limits than the server's.
     #[serde(default)]
     pub limits: WishedLimits,
 }
 
-/// When a rule runs.
+/// Whose policies the rules' own writes are checked against. The grants hold in either case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WritesAs {
+    /// Those of the principal `plugin:NAME`: what is granted is allowed unless a policy denies it.
+    #[default]
+    Plugin,
+    /// Those of the caller whose request made the rule run.
+    Caller,
+}
+
+/// A value that an operator gives to a plugin.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct RuleDeclaration {
-    /// Like the plugin's name.
+pub struct SettingDeclaration {
+    /// Like the plugin's name; underscores are allowed too.
     pub name: String,
-    /// Where in the story it runs.
-    pub hook: Hook,
-    /// Collections whose records it checks; at least one.
-    pub collections: BTreeSet<String>,
-    /// What must happen to a record; at least one.
-    pub operations: BTreeSet<Operation>,
-    /// Rules with a lower number run first.
+    /// Stored encrypted and never shown. A secret has no default.
     #[serde(default)]
-    pub order: i32,
-}
-
-impl RuleDeclaration {
-    /// Whether the rule runs for this write.
-    pub fn applies(&self, hook: Hook, operation: Operation, collection: &str) -> bool {
-        self.hook == hook && self.operations.contains(&operation) && self.collections.contains(collection)
-    }
-}
-
-/// Where in the story rules run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Hook {
-    /// In the transaction, before the record is validated and written.
-    BeforeWrite,
-}
-
-impl Hook {
-    /// The name in the contract.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::BeforeWrite => "before-write",
-        }
-    }
-}
-
-/// What happens to a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Operation {
-    /// It is created.
-    Create,
-    /// It is changed.
-    Update,
-    /// It is deleted.
-    Delete,
-}
-
-impl Operation {
-    /// The name in the contract.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Create => "create",
-            Self::Update => "update",
-            Self::Delete => "delete",
-        }
-    }
+    pub secret: bool,
+    /// What holds while the operator has set nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<String>,
+    /// For the operator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
 }
 
 /// Limits that a plugin puts on itself; see [`Limits`](crate::Limits).
@@ -103,6 +82,8 @@ pub struct WishedLimits {
     pub memory_max_bytes: Option<usize>,
     /// Host calls.
     pub host_calls: Option<u32>,
+    /// Effects that a call enqueues.
+    pub effects: Option<u32>,
 }
 
 impl Manifest {
@@ -122,33 +103,59 @@ impl Manifest {
         self.rules.iter().find(|rule| rule.name == name)
     }
 
+    /// The setting with this name.
+    pub fn setting(&self, name: &str) -> Option<&SettingDeclaration> {
+        self.settings.iter().find(|setting| setting.name == name)
+    }
+
+    /// Names of the after-commit rules, which jobs may call.
+    pub(crate) fn jobs(&self) -> BTreeSet<String> {
+        self.rules.iter().filter(|rule| rule.hook == Hook::AfterCommit).map(|rule| rule.name.clone()).collect()
+    }
+
+    /// Every declared setting, with its default.
+    pub(crate) fn defaults(&self) -> BTreeMap<String, Option<String>> {
+        self.settings.iter().map(|setting| (setting.name.clone(), setting.default.clone())).collect()
+    }
+
     fn check(&self) -> Result<(), String> {
         check_name("plugin", &self.name)?;
-        if self.version.is_empty() || self.version.len() > NAME_MAX_BYTES {
+        if self.version.is_empty() || self.version.len() > NAME_MAX_BYTES || self.version.chars().any(char::is_control) {
             return Err(format!("`{}` is no version", self.version));
         }
         if self.rules.is_empty() || self.rules.len() > RULES_MAX {
             return Err(format!("a plugin has 1 to {RULES_MAX} rules, this one has {}", self.rules.len()));
         }
-        let names: BTreeSet<&str> = self.rules.iter().map(|rule| rule.name.as_str()).collect();
-        if names.len() < self.rules.len() {
-            return Err("two rules have the same name".to_owned());
+        unique("rules", self.rules.iter().map(|rule| rule.name.clone()))?;
+        self.rules.iter().try_for_each(RuleDeclaration::check)?;
+        unique("endpoints", self.rules.iter().filter_map(RuleDeclaration::route))?;
+        self.grants.check()?;
+        if self.settings.len() > SETTINGS_MAX {
+            return Err(format!("a plugin has at most {SETTINGS_MAX} settings"));
         }
-        self.rules.iter().try_for_each(RuleDeclaration::check)
+        unique("settings", self.settings.iter().map(|setting| setting.name.clone()))?;
+        self.settings.iter().try_for_each(SettingDeclaration::check)
     }
 }
 
-impl RuleDeclaration {
+impl SettingDeclaration {
     fn check(&self) -> Result<(), String> {
-        check_name("rule", &self.name)?;
-        if self.collections.is_empty() {
-            return Err(format!("rule `{}` names no collection", self.name));
-        }
-        if self.operations.is_empty() {
-            return Err(format!("rule `{}` names no operation", self.name));
+        check_name("setting", &self.name.replace('_', "-"))?;
+        if self.secret && self.default.is_some() {
+            return Err(format!("the secret `{}` has a default; what stands in a component is no secret", self.name));
         }
         Ok(())
     }
+}
+
+fn unique(what: &str, names: impl Iterator<Item = String>) -> Result<(), String> {
+    let mut seen = BTreeSet::new();
+    for name in names {
+        if let Some(name) = seen.replace(name) {
+            return Err(format!("two {what} have the same name: `{name}`"));
+        }
+    }
+    Ok(())
 }
 
 fn check_name(what: &str, name: &str) -> Result<(), String> {
@@ -158,41 +165,4 @@ fn check_name(what: &str, name: &str) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("`{name}` is no name for a {what}: use lowercase letters, digits and hyphens"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(manifest: &str, expected: Result<(), &str>) {
-        match (Manifest::parse(manifest), expected) {
-            (Ok(_), Ok(())) => {}
-            (Err(error), Err(part)) => {
-                assert!(error.to_string().contains(part), "{error} lacks {part}")
-            }
-            (parsed, _) => panic!("{manifest}: {parsed:?}, expected {expected:?}"),
-        }
-    }
-
-    fn with(rule: &str) -> String {
-        format!(r#"{{"name":"p","version":"1","rules":[{rule}]}}"#)
-    }
-
-    const RULE: &str = r#"{"name":"r","hook":"before-write","collections":["c"],"operations":["create"]}"#;
-
-    #[test]
-    fn manifests_are_checked() {
-        check(&with(RULE), Ok(()));
-        check(&with(""), Err("1 to 100 rules"));
-        check(&with(&format!("{RULE},{RULE}")), Err("same name"));
-        check(&with(&RULE.replace("before-write", "after-write")), Err("unknown variant `after-write`"));
-        check(&with(&RULE.replace("[\"c\"]", "[]")), Err("names no collection"));
-        check(&with(&RULE.replace("[\"create\"]", "[]")), Err("names no operation"));
-        check(&with(&RULE.replace("\"create\"", "\"read\"")), Err("unknown variant `read`"));
-        check(&with(&RULE.replace("\"r\"", "\"No\"")), Err("is no name for a rule"));
-        check(&with(&RULE.replace("\"hook\"", "\"when\":1,\"hook\"")), Err("unknown field `when`"));
-        check(&with(RULE).replace("\"p\"", "\"1p\""), Err("is no name for a plugin"));
-        check(&with(RULE).replace("}]}", "}],\"network\":true}"), Err("unknown field `network`"));
-        check("[]", Err("not valid"));
-    }
 }

@@ -2,43 +2,61 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 use wasmtime::{Engine, Result, Store, UpdateDeadline};
 
 use crate::answer;
-use crate::contract::{Prelinked, types};
-use crate::grants::Grants;
-use crate::instance::Instance;
+use crate::contract::{Bindings, Prelinked, types};
+use crate::instance::{Call, Instance, Terms};
+use crate::instances::Instances;
 use crate::limits::Limits;
 use crate::manifest::Manifest;
-use crate::records::{NoRecords, Records};
-use crate::run::{Event, Outcome, PluginFailure, Refusal, Run};
+use crate::records::Records;
+use crate::run::{Event, Ground, Outcome, PluginFailure, Refusal, Run};
+use crate::slots::{Slot, Slots};
+use crate::stack::{self, Lines};
+
+/// Instructions that a metered guest may run for each millisecond of its limit: about as many as it would have.
+const FUEL_PER_MS: u64 = 10_000_000;
+/// How often a metered guest lets other tasks have the thread.
+const FUEL_YIELD: u64 = 10_000_000;
 
 /// A version of a plugin, compiled and linked. Cheap to clone; running calls keep it alive when it is replaced.
 #[derive(Clone)]
 pub struct Plugin(Arc<Loaded>);
 
-struct Loaded {
-    manifest: Manifest,
-    digest: String,
-    limits: Limits,
-    code: Code,
+pub(crate) struct Loaded {
+    pub(crate) manifest: Manifest,
+    pub(crate) digest: Arc<str>,
+    pub(crate) terms: Arc<Terms>,
+    pub(crate) lines: Lines,
+    pub(crate) code: Code,
 }
 
 /// A component that is ready to be instantiated.
 pub(crate) struct Code {
     pub(crate) engine: Engine,
     pub(crate) prelinked: Prelinked<Instance>,
-    /// Fewer permits than the pool has slots: a call waits for one instead of failing for want of a slot.
-    pub(crate) slots: Arc<[Semaphore]>,
+    pub(crate) slots: Slots,
+    /// Whether the engine counts instructions.
+    pub(crate) metered: bool,
 }
 
+/// An instance with the slot that it takes. The store goes before the slot is given back.
+pub(crate) struct Live {
+    store: Store<Instance>,
+    bindings: Option<Bindings>,
+    digest: Arc<str>,
+    slot: Slot,
+}
+
+type Answer = Result<types::Outcome, types::Rejection>;
+
 impl Plugin {
-    pub(crate) fn new(code: Code, manifest: Manifest, digest: String, limits: Limits) -> Self {
-        Self(Arc::new(Loaded { manifest, digest, limits, code }))
+    pub(crate) fn new(loaded: Loaded) -> Self {
+        Self(Arc::new(loaded))
     }
 
     /// Name from the manifest.
@@ -63,33 +81,62 @@ impl Plugin {
 
     /// The limits of its calls: the server's, or the lower ones that the manifest wishes for.
     pub fn limits(&self) -> &Limits {
-        &self.0.limits
+        &self.0.terms.limits
     }
 
-    /// Runs one rule in a fresh instance, which is dropped afterwards: nothing is carried over from call to call.
+    /// Runs one rule in the instance that this transaction keeps for the plugin, or in a fresh one.
     ///
     /// Comes back within the limits and gives `records` back, whatever the guest does. When this future itself is dropped,
     /// the guest ends and `records` are dropped with it. Needs a tokio runtime with time.
-    pub async fn run(&self, grants: &Grants, records: Box<dyn Records>, event: Event) -> Run {
-        let Loaded { limits, code, .. } = &*self.0;
-        let slot = code.wait_for_slot(limits, event.depth).await;
-        let (now_ms, seed) = (event.now_ms, event.seed);
-        let instance = Instance::new(records, grants.clone(), limits.clone(), now_ms, seed);
-        let slot = match slot {
-            Ok(slot) => slot,
-            Err(busy) => return finish(instance, Err(Refusal::Failed(busy))),
+    pub async fn run(&self, instances: &Instances, ground: Ground, records: Box<dyn Records>, event: Event) -> Run {
+        let Loaded { code, digest, terms, .. } = &*self.0;
+        let wall = Duration::from_millis(terms.limits.wall_ms);
+        let level = code.slots.level(event.depth);
+        let mut live = match instances.take(digest, level) {
+            Some(mut live) => {
+                live.store.data_mut().begin(Call::new(records, ground, &event));
+                live
+            }
+            None => match code.slots.take(level, wall, instances).await {
+                Ok(slot) => {
+                    let instance = Instance::new(Arc::clone(terms), Call::new(records, ground, &event));
+                    Live { store: code.store(instance, &terms.limits), bindings: None, digest: Arc::clone(digest), slot }
+                }
+                Err(busy) => return not_run(Call::new(records, ground, &event), busy),
+            },
         };
-        let mut store = code.store(instance, limits);
         let event = event.into();
-        let called = timeout(Duration::from_millis(limits.wall_ms), code.call_run(&mut store, &event)).await;
-        let result = match called {
-            Ok(Ok(answer)) => answer::read(answer, limits.output_max_bytes),
-            Ok(Err(error)) => Err(answer::stopped(&error)),
-            Err(_) => Err(Refusal::Failed(too_slow(limits))),
-        };
-        let run = finish(store.into_data(), result);
-        drop(slot);
+        let mut instantiate = None;
+        let called = timeout(wall, code.call_run(&mut live, &event, &terms.limits, &mut instantiate)).await;
+        let run = self.finish(&mut live, called.map_err(|_| too_slow(&terms.limits)), instantiate);
+        // What has misbehaved is not called again, and nothing is kept idle while others wait for its slot.
+        if !matches!(run.result, Err(Refusal::Failed(_) | Refusal::Host(_))) && live.slot.is_spare() {
+            instances.put(live);
+        }
         run
+    }
+
+    /// Puts together what came out.
+    fn finish(&self, live: &mut Live, called: Result<Result<Answer>, PluginFailure>, instantiate: Option<Duration>) -> Run {
+        let Loaded { code, terms, lines, .. } = &*self.0;
+        let fuel = code.metered.then(|| fuel_of(&terms.limits).saturating_sub(live.store.get_fuel().unwrap_or_default()));
+        let (call, written) = live.store.data_mut().end();
+        let answered = matches!(called, Ok(Ok(_)));
+        let mut result = match called {
+            Ok(Ok(answer)) => answer::read(answer, terms.limits.output_max_bytes),
+            Ok(Err(error)) => match answer::stopped(&error) {
+                Refusal::Failed(failure) => {
+                    Err(Refusal::Failed(PluginFailure { stack: stack::of_trap(&error, &call.logs, &written, lines), ..failure }))
+                }
+                refusal => Err(refusal),
+            },
+            Err(failure) => Err(Refusal::Failed(failure)),
+        };
+        if let (true, Err(Refusal::Failed(PluginFailure { stack: Some(stack), .. }))) = (answered, &mut result) {
+            *stack = stack::of_text(stack, lines);
+        }
+        let memory = live.store.data().memory.used;
+        run(call, result, instantiate, memory, fuel)
     }
 }
 
@@ -97,29 +144,49 @@ impl Code {
     /// Asks for the manifest. Every host call ends the guest meanwhile.
     pub(crate) async fn manifest(&self, limits: &Limits) -> Result<String, PluginFailure> {
         let limits = limits.of_manifest();
-        let _slot = self.wait_for_slot(&limits, 0).await?;
-        let instance = Instance::new(Box::new(NoRecords), Grants::default(), limits.clone(), 0, 0);
+        let wall = Duration::from_millis(limits.wall_ms);
+        let _slot = self.slots.take(0, wall, &Instances::default()).await?;
+        let instance = Instance::new(Arc::new(Terms { limits: limits.clone(), ..Terms::default() }), Call::none());
         let mut store = self.store(instance, &limits);
-        match timeout(Duration::from_millis(limits.wall_ms), self.call_manifest(&mut store)).await {
+        match timeout(wall, self.call_manifest(&mut store, &limits)).await {
             Ok(Ok(text)) if text.len() > limits.output_max_bytes => {
                 Err(answer::failure("plugin.output", format!("a manifest of {} bytes is too long", text.len())))
             }
             Ok(Ok(text)) => Ok(text),
             Ok(Err(error)) => match answer::stopped(&error) {
-                Refusal::Failed(failure) => Err(failure),
+                Refusal::Failed(failure) => {
+                    let (call, written) = store.data_mut().end();
+                    let stack = stack::of_trap(&error, &call.logs, &written, &Lines::default());
+                    Err(PluginFailure { stack, ..failure })
+                }
                 Refusal::Rejected(_) | Refusal::Host(_) => Err(answer::failure("plugin.trap", error.to_string())),
             },
             Err(_) => Err(too_slow(&limits)),
         }
     }
 
-    async fn call_manifest(&self, store: &mut Store<Instance>) -> Result<String> {
+    async fn call_manifest(&self, store: &mut Store<Instance>, limits: &Limits) -> Result<String> {
+        self.arm(store, limits)?;
         let bindings = self.prelinked.instantiate_async(&mut *store).await?;
         bindings.ironrule_rules_rules().call_manifest(store).await
     }
 
-    async fn call_run(&self, store: &mut Store<Instance>, event: &types::Event) -> Result<Result<types::Outcome, types::Rejection>> {
-        let bindings = self.prelinked.instantiate_async(&mut *store).await?;
+    async fn call_run(&self, live: &mut Live, event: &types::Event, limits: &Limits, instantiate: &mut Option<Duration>) -> Result<Answer> {
+        let store = &mut live.store;
+        self.arm(store, limits)?;
+        let bindings = match live.bindings.take() {
+            Some(bindings) => bindings,
+            None => {
+                let begun = Instant::now();
+                let bindings = self.prelinked.instantiate_async(&mut *store).await?;
+                *instantiate = Some(begun.elapsed());
+                if self.metered {
+                    store.set_fuel(fuel_of(limits))?;
+                }
+                bindings
+            }
+        };
+        let bindings = live.bindings.insert(bindings);
         bindings.ironrule_rules_rules().call_run(store, event).await
     }
 
@@ -127,22 +194,36 @@ impl Code {
         let mut store = Store::new(&self.engine, instance);
         store.limiter(|instance| &mut instance.memory);
         store.set_hostcall_fuel(limits.transfer_max_bytes);
-        store.epoch_deadline_callback(|mut store| {
-            Ok(match store.data_mut().has_time_left() {
-                true => UpdateDeadline::Yield(1),
-                false => UpdateDeadline::Interrupt,
-            })
-        });
-        store.set_epoch_deadline(1);
+        if !self.metered {
+            store.epoch_deadline_callback(|mut store| {
+                Ok(match store.data_mut().has_time_left() {
+                    true => UpdateDeadline::Yield(1),
+                    false => UpdateDeadline::Interrupt,
+                })
+            });
+        }
         store
     }
 
-    async fn wait_for_slot(&self, limits: &Limits, depth: usize) -> Result<SemaphorePermit<'_>, PluginFailure> {
-        let level = depth.min(self.slots.len() - 1);
-        match timeout(Duration::from_millis(limits.wall_ms), self.slots[level].acquire()).await {
-            Ok(Ok(slot)) => Ok(slot),
-            Ok(Err(_)) | Err(_) => Err(answer::failure("plugin.busy", "too many calls run at the same time")),
+    /// Gives the guest the time of one call.
+    fn arm(&self, store: &mut Store<Instance>, limits: &Limits) -> Result<()> {
+        if self.metered {
+            store.set_fuel(fuel_of(limits))?;
+            return store.fuel_async_yield_interval(Some(FUEL_YIELD));
         }
+        store.set_epoch_deadline(1);
+        Ok(())
+    }
+}
+
+impl Live {
+    pub(crate) fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// The level that its slot belongs to.
+    pub(crate) fn level(&self) -> usize {
+        self.slot.level
     }
 }
 
@@ -157,7 +238,7 @@ impl From<Event> for types::Event {
         Self {
             rule: event.rule,
             hook: event.hook.as_str().to_owned(),
-            operation: event.operation.as_str().to_owned(),
+            operation: event.operation,
             collection: event.collection,
             id: event.id,
             before: event.before,
@@ -167,16 +248,31 @@ impl From<Event> for types::Event {
     }
 }
 
-fn finish(instance: Instance, result: Result<Outcome, Refusal>) -> Run {
+fn not_run(call: Call, failure: PluginFailure) -> Run {
+    run(call, Err(Refusal::Failed(failure)), None, 0, None)
+}
+
+fn run(call: Call, result: Result<Outcome, Refusal>, instantiate: Option<Duration>, memory_bytes: usize, fuel: Option<u64>) -> Run {
+    let elapsed = call.elapsed();
+    let recorder = call.recorder.unwrap_or_default();
     Run {
-        elapsed: instance.elapsed(),
-        records: instance.records,
+        records: call.records,
         result,
-        logs: instance.logs,
-        logs_dropped: instance.logs_dropped,
-        host_calls: instance.host_calls,
-        memory_bytes: instance.memory.used,
+        logs: call.logs,
+        logs_dropped: call.logs_dropped,
+        elapsed,
+        host: call.in_host,
+        instantiate,
+        host_calls: call.host_calls,
+        memory_bytes,
+        fuel,
+        transcript: recorder.calls,
+        transcript_cut: recorder.cut,
     }
+}
+
+fn fuel_of(limits: &Limits) -> u64 {
+    limits.call_ms.saturating_mul(FUEL_PER_MS)
 }
 
 fn too_slow(limits: &Limits) -> PluginFailure {

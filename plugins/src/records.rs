@@ -5,6 +5,8 @@ use std::pin::Pin;
 
 use serde::{Deserialize, Serialize};
 
+use crate::effect::Effect;
+
 /// A boxed future, so that [`Records`] can be a trait object.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -30,6 +32,10 @@ pub trait Records: Send + 'static {
 
     /// Deletes a record.
     fn delete<'a>(&'a mut self, collection: &'a str, id: &'a str) -> BoxFuture<'a, Result<(), Failure>>;
+
+    /// Puts an effect into the outbox, in the same transaction, and answers the id of the delivery. The effect is well
+    /// formed and granted.
+    fn enqueue<'a>(&'a mut self, effect: Effect) -> BoxFuture<'a, Result<String, Failure>>;
 }
 
 /// Why a host call did not succeed.
@@ -57,8 +63,8 @@ impl Failure {
     }
 }
 
-/// For the call that asks for the manifest, which may not touch any record. The budget of that call is zero already; this
-/// is the second lock on the same door.
+/// For the call that asks for the manifest, which may not touch any record (its budget is zero already; this is the second
+/// lock on the same door), and for an instance between two calls.
 pub(crate) struct NoRecords;
 
 impl Records for NoRecords {
@@ -83,6 +89,10 @@ impl Records for NoRecords {
     }
 
     fn delete<'a>(&'a mut self, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<(), Failure>> {
+        refuse()
+    }
+
+    fn enqueue<'a>(&'a mut self, _: Effect) -> BoxFuture<'a, Result<String, Failure>> {
         refuse()
     }
 }

@@ -1,12 +1,27 @@
 //! One call of a rule: what goes in and what comes out.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::manifest::{Hook, Operation};
+use crate::grants::Grants;
+use crate::manifest::Hook;
 use crate::records::{Failure, Records};
+use crate::transcript::HostCall;
+
+/// What an operator decided about a plugin, and whether its host calls are written down. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Ground {
+    /// What the plugin may use.
+    pub grants: Arc<Grants>,
+    /// Values of its settings, secrets among them. A declared default holds where there is none.
+    pub settings: Arc<BTreeMap<String, String>>,
+    /// Whether the run keeps a transcript of its host calls.
+    pub record: bool,
+}
 
 /// What a rule is asked about. Texts are JSON.
 #[derive(Clone, Debug)]
@@ -15,15 +30,16 @@ pub struct Event {
     pub rule: String,
     /// Where in the story the rule runs.
     pub hook: Hook,
-    /// What happens to the record.
-    pub operation: Operation,
-    /// Collection of the record.
+    /// What happens to the record (the text of an [`Operation`](crate::Operation)), or what else calls the rule: `job`,
+    /// `tick`, an HTTP method in lower case.
+    pub operation: String,
+    /// Collection of the record; empty where no record is concerned.
     pub collection: String,
-    /// Id of the record.
+    /// Id of the record; empty where no record is concerned.
     pub id: String,
     /// The stored record; none when it is created.
     pub before: Option<String>,
-    /// The record as it is about to be written; none when it is deleted.
+    /// The record as it is about to be written; none when it is deleted. The request of an endpoint, the data of a job.
     pub after: Option<String>,
     /// An object: caller, request and so on.
     pub context: String,
@@ -47,17 +63,35 @@ pub struct Run {
     pub logs_dropped: u64,
     /// Wall time with host calls, without waiting for a free slot.
     pub elapsed: Duration,
+    /// The part of it inside host calls, where the transaction works, and other rules.
+    pub host: Duration,
+    /// The part of it that it took to make the instance; none when the transaction had one already.
+    pub instantiate: Option<Duration>,
     /// Host calls made, without log lines.
     pub host_calls: u32,
     /// Largest size of the linear memory.
     pub memory_bytes: usize,
+    /// Instructions of the call, without making the instance. Only a [metered](crate::Runtime::metered) runtime counts.
+    pub fuel: Option<u64>,
+    /// The host calls that had an answer, if [`Ground::record`] asks for them.
+    pub transcript: Vec<HostCall>,
+    /// The transcript was cut because it became too long; it cannot be replayed.
+    pub transcript_cut: bool,
 }
 
 /// The write goes on.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Outcome {
     /// RFC 7396 merge patch for the record, a JSON object.
     pub patch: Option<String>,
+    /// A JSON object. An endpoint's answer is its member `response`.
+    pub details: String,
+}
+
+impl Default for Outcome {
+    fn default() -> Self {
+        Self { patch: None, details: "{}".to_owned() }
+    }
 }
 
 /// The write does not go on, and its transaction is rolled back.
@@ -116,11 +150,14 @@ pub struct Violation {
 pub struct PluginFailure {
     /// Stable: `plugin.timeout` (computed too long), `plugin.wall` (took too long with its host calls), `plugin.busy` (no
     /// free slot in time), `plugin.memory`, `plugin.stack`, `plugin.trap` (panicked, for instance), `plugin.budget` (too
-    /// many host calls), `plugin.output` (handed over too much), `plugin.garbage` (an answer outside the contract),
+    /// many host calls or effects), `plugin.output` (handed over too much), `plugin.garbage` (an answer outside the contract),
     /// `plugin.internal` (the rule says that it could not decide).
     pub code: &'static str,
     /// For the operator's log, not for clients.
     pub message: String,
+    /// Where in the guest, when it is known: what a panic said and the functions that ran, or the stack of a JavaScript
+    /// exception, with the lines of the author's own files when the component brings a source map.
+    pub stack: Option<String>,
 }
 
 /// A line of a plugin's log.

@@ -2,36 +2,31 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
-use tokio::task;
 use wasmtime::Engine;
-use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::component::{HasSelf, Linker};
 
-use crate::Error;
+use crate::compile::Compiler;
 use crate::contract::{self, Bindings, Prelinked};
-use crate::engine;
-use crate::instance::Instance;
+use crate::instance::{Instance, Terms};
 use crate::limits::Limits;
 use crate::manifest::Manifest;
-use crate::plugin::{Code, Plugin};
-
-/// Slots that no call may take; an instance that is being torn down still has one.
-const SPARE_SLOTS: usize = 8;
-
-/// Rules whose writes run rules wait for those, so each level of nesting has slots of its own: a level waits for deeper ones only, and
-/// the deepest for nobody.
-const NESTED_LEVELS: usize = 4;
-
-/// Slots of each nested level.
-const NESTED_SLOTS: usize = 5;
+use crate::plugin::{Code, Loaded, Plugin};
+use crate::slots::Slots;
+use crate::stack::Lines;
+use crate::{Error, engine, wasi};
 
 /// Compiles and links plugins. One per process: its instance pool reserves a terabyte of addresses (not of memory).
 #[derive(Clone)]
 pub struct Runtime {
     engine: Engine,
+    compiler: Compiler,
+    /// The contract and nothing else.
     linker: Linker<Instance>,
-    slots: Arc<[Semaphore]>,
+    /// For components whose language runtime needs WASI.
+    wasi_linker: Linker<Instance>,
+    slots: Slots,
     limits: Limits,
+    metered: bool,
 }
 
 impl Runtime {
@@ -39,37 +34,42 @@ impl Runtime {
     ///
     /// # Errors
     /// [`Error::Engine`] if the machine cannot reserve the instance pool.
-    pub fn new(limits: Limits) -> Result<Self, Error> {
-        let engine = engine::start().map_err(Error::Engine)?;
-        let mut linker = Linker::new(&engine);
-        Bindings::add_to_linker::<_, HasSelf<Instance>>(&mut linker, |instance| instance).map_err(Error::Engine)?;
-        let calls = limits.concurrent_calls.clamp(1, engine::SLOTS as usize - SPARE_SLOTS - NESTED_LEVELS * NESTED_SLOTS);
-        let limits = Limits { memory_max_bytes: limits.memory_max_bytes.min(engine::MEMORY_MAX_BYTES), ..limits };
-        let levels = [calls].into_iter().chain([NESTED_SLOTS; NESTED_LEVELS]);
-        Ok(Self { engine, linker, slots: levels.map(Semaphore::new).collect(), limits })
+    pub fn new(limits: Limits, compiler: Compiler) -> Result<Self, Error> {
+        Self::on(engine::start(), limits, compiler, false)
     }
 
-    /// Loads a component: size, imports, compilation, linking, manifest. Runs nothing but its `manifest()`, without host
-    /// calls. Takes from 0.1 s (Rust) to seconds (a component with a JavaScript engine) on a blocking thread.
+    /// A runtime that counts instructions instead of watching the clock: the same call costs the same on every machine.
+    /// For authors; about a third slower, and without a pool. A rule that computes too long still ends, by its count.
     ///
     /// # Errors
-    /// Each variant of [`Error`] but `Engine`.
-    pub async fn load(&self, wasm: Vec<u8>) -> Result<Plugin, Error> {
-        let digest = blake3::hash(&wasm).to_hex().to_string();
-        let component = self.compile(wasm).await?;
-        contract::check(&component)?;
-        let linked = self.linker.instantiate_pre(&component).map_err(Error::Contract)?;
-        let prelinked = Prelinked::new(linked).map_err(Error::Contract)?;
-        let code = Code { engine: self.engine.clone(), prelinked, slots: self.slots.clone() };
-
-        let text = code.manifest(&self.limits).await;
-        let text = text.map_err(|failure| Error::NoManifest(format!("{} ({})", failure.message, failure.code)))?;
-        let manifest = Manifest::parse(&text)?;
-        let limits = self.limits.lowered_to(&manifest.limits);
-        Ok(Plugin::new(code, manifest, digest, limits))
+    /// [`Error::Engine`] if the engine cannot be started.
+    pub fn metered(limits: Limits) -> Result<Self, Error> {
+        Self::on(engine::metered(), limits, Compiler::here(), true)
     }
 
-    async fn compile(&self, wasm: Vec<u8>) -> Result<Component, Error> {
+    fn on(engine: wasmtime::Result<Engine>, limits: Limits, compiler: Compiler, metered: bool) -> Result<Self, Error> {
+        let engine = engine.map_err(Error::Engine)?;
+        let mut linker = Linker::new(&engine);
+        Bindings::add_to_linker::<_, HasSelf<Instance>>(&mut linker, |instance| instance).map_err(Error::Engine)?;
+        let mut wasi_linker = linker.clone();
+        wasi::link(&mut wasi_linker).map_err(Error::Engine)?;
+        let slots = Slots::new(limits.concurrent_calls);
+        let limits = Limits { memory_max_bytes: limits.memory_max_bytes.min(engine::MEMORY_MAX_BYTES), ..limits };
+        Ok(Self { engine, compiler, linker, wasi_linker, slots, limits, metered })
+    }
+
+    /// What compiles for this runtime; also JavaScript.
+    pub fn compiler(&self) -> &Compiler {
+        &self.compiler
+    }
+
+    /// Loads a component: size, compilation, imports, linking, manifest. Runs nothing but its `manifest()`, without host
+    /// calls. Takes from 0.1 s (Rust) to seconds (a component with a JavaScript engine), or a millisecond when the compiler
+    /// has a cache that knows it.
+    ///
+    /// # Errors
+    /// Each variant of [`Error`] but `Engine` and `JavaScript`.
+    pub async fn load(&self, wasm: Vec<u8>) -> Result<Plugin, Error> {
         let max = self.limits.component_max_bytes;
         if wasm.len() > max {
             return Err(Error::TooLarge { bytes: wasm.len(), max });
@@ -77,11 +77,21 @@ impl Runtime {
         if Engine::detect_precompiled(&wasm).is_some() {
             return Err(Error::Precompiled);
         }
-        let engine = self.engine.clone();
-        let compiled = task::spawn_blocking(move || Component::new(&engine, wasm)).await;
-        match compiled {
-            Ok(compiled) => compiled.map_err(Error::Invalid),
-            Err(panic) => Err(Error::Invalid(wasmtime::Error::new(panic))),
-        }
+        let digest = blake3::hash(&wasm).to_hex().to_string();
+        let lines = Lines::of(&wasm);
+        let component = self.compiler.component(&self.engine, wasm, &digest).await?;
+        let linker = if contract::check(&component)? { &self.wasi_linker } else { &self.linker };
+        let linked = linker.instantiate_pre(&component).map_err(Error::Contract)?;
+        let prelinked = Prelinked::new(linked).map_err(Error::Contract)?;
+        let code = Code { engine: self.engine.clone(), prelinked, slots: self.slots.clone(), metered: self.metered };
+
+        let text = code.manifest(&self.limits).await.map_err(|failure| {
+            let stack = failure.stack.map(|stack| format!("\n{stack}")).unwrap_or_default();
+            Error::NoManifest(format!("{} ({}){stack}", failure.message, failure.code))
+        })?;
+        let manifest = Manifest::parse(&text)?;
+        let limits = self.limits.lowered_to(&manifest.limits);
+        let terms = Terms { limits, jobs: manifest.jobs(), settings: manifest.defaults() };
+        Ok(Plugin::new(Loaded { manifest, digest: digest.into(), terms: Arc::new(terms), lines, code }))
     }
 }

@@ -9,28 +9,39 @@ use crate::bindings::ironrule::rules::types;
 pub type Answer = Result<Outcome, Rejection>;
 
 /// The write goes on, perhaps with a change.
-pub struct Outcome {
-    patch: Option<Value>,
+pub struct Outcome(types::Outcome);
+
+impl Outcome {
+    /// An outcome that says more than a patch; `details` is an object.
+    pub fn with_details(details: Value) -> Self {
+        Self::raw(None, details.to_string())
+    }
+
+    /// Whatever stands in the two texts. For tests of the server.
+    #[doc(hidden)]
+    pub fn raw(patch: Option<String>, details: String) -> Self {
+        Self(types::Outcome { patch, details })
+    }
 }
 
-/// Lets the write go on as it is.
+/// Lets the write go on as it is; after a commit it says that the work is done.
 pub fn accept() -> Answer {
-    Ok(Outcome { patch: None })
+    Ok(Outcome::raw(None, "{}".into()))
 }
 
 /// Lets the write go on after an RFC 7396 merge patch, which is an object. An empty one changes nothing.
 pub fn patch(patch: Value) -> Answer {
     let empty = patch.as_object().is_some_and(|members| members.is_empty());
-    Ok(Outcome { patch: (!empty).then_some(patch) })
+    Ok(Outcome::raw((!empty).then(|| patch.to_string()), "{}".into()))
 }
 
 impl From<Outcome> for types::Outcome {
     fn from(outcome: Outcome) -> Self {
-        Self { patch: outcome.patch.map(|patch| patch.to_string()), details: "{}".into() }
+        outcome.0
     }
 }
 
-/// The write is refused and everything the rule wrote is rolled back.
+/// The write is refused and everything the rule wrote is rolled back. A rule that runs after a commit is tried again later.
 #[must_use]
 pub struct Rejection(types::Rejection);
 

@@ -17,22 +17,31 @@
 //!
 //! ironrule_rules::export!(plugin);
 //! ```
+//!
+//! A rule is asked before a write ([`Rule::before_write`]), after its commit ([`Rule::after_commit`]), by a job of the plugin
+//! ([`Rule::job`]), at certain times ([`Rule::scheduled`]) or by a request ([`Rule::endpoint`]).
 
 mod answer;
+pub mod effects;
+mod endpoint;
 mod event;
 pub mod host;
 mod manifest;
 pub mod records;
+mod rule;
 
 pub use answer::{Answer, Outcome, Rejection, accept, patch};
-pub use event::{Event, Operation};
-pub use manifest::{Plugin, Rule};
+pub use endpoint::{Request, Response, respond};
+pub use event::{Context, Event, Operation};
+pub use manifest::{Limits, Plugin, Setting};
 pub use records::Failure;
+pub use rule::Rule;
 
 /// What a rule usually needs.
 pub mod prelude {
     pub use crate::Operation::{Create, Delete, Update};
-    pub use crate::{Answer, Event, Failure, Operation, Plugin, Rejection, Rule, accept, log, patch, records};
+    pub use crate::{Answer, Context, Event, Failure, Operation, Plugin, Rejection, Request, Response, Rule, Setting};
+    pub use crate::{accept, effects, host, log, patch, records, respond};
 }
 
 /// The generated bindings of `wit/rules.wit`.

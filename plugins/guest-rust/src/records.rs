@@ -1,4 +1,4 @@
-//! Records, read and written inside the transaction of the write that is being checked.
+//! Records, read and written inside the rule's transaction: that of the write that is being checked, or its own.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -21,6 +21,9 @@ pub struct Query<'a> {
     /// at most so many records
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
+    /// without the first so many
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offset: Option<u32>,
     /// only these fields
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fields: Option<&'a [&'a str]>,
@@ -37,7 +40,7 @@ pub fn get_many<T: DeserializeOwned>(collection: &str, ids: &[String]) -> Result
     records.iter().map(|record| record.as_deref().map(parse).transpose()).collect()
 }
 
-/// The records that a query finds.
+/// The records that a query finds. Needs the grant to search the collection.
 pub fn query<T: DeserializeOwned>(collection: &str, query: &Query) -> Result<Vec<T>, Failure> {
     parse(&host::query(collection, &text(query)?)?)
 }
@@ -57,11 +60,17 @@ pub fn delete(collection: &str, id: &str) -> Result<(), Failure> {
     host::delete(collection, id)
 }
 
+/// A text as it stands in a filter: `format!("owner == {}", quoted(owner))`. Without it a text with a quotation mark in it would
+/// change what the filter asks.
+pub fn quoted(text: &str) -> String {
+    Value::from(text).to_string()
+}
+
 fn parse<T: DeserializeOwned>(json: &str) -> Result<T, Failure> {
     serde_json::from_str(json).map_err(invalid)
 }
 
-fn text(value: &impl Serialize) -> Result<String, Failure> {
+pub(crate) fn text(value: &impl Serialize) -> Result<String, Failure> {
     serde_json::to_string(value).map_err(invalid)
 }
 

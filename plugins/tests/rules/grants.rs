@@ -1,8 +1,8 @@
-use plugins::{Grants, Refusal};
+use plugins::{Ground, Instances, Refusal};
 use serde_json::json;
 
 use crate::memory::{MemoryRecords, Mood};
-use crate::setup::{all, event, failure, grants, hostile, misbehave, order_guard, patch};
+use crate::setup::{all, event, failure, grants, ground, hostile, misbehave, order_guard, patch};
 
 #[tokio::test]
 async fn a_granted_write_happens() {
@@ -24,7 +24,8 @@ async fn a_grant_to_read_is_none_to_write() {
 async fn a_wish_is_no_grant() {
     let shop = MemoryRecords::new(Mood::Well).with("products", "p1", json!({ "price": "1", "stock": 5, "active": true }));
     let order = json!({ "items": [{ "product": "p1", "quantity": 1 }] });
-    let run = order_guard().await.run(&Grants::default(), Box::new(shop), event("place-order", "orders", &order)).await;
+    let run =
+        order_guard().await.run(&Instances::default(), Ground::default(), Box::new(shop), event("place-order", "orders", &order)).await;
     assert!(failure(&run).message.contains("no grant to read collection `products`"), "{:?}", failure(&run));
 }
 
@@ -32,7 +33,7 @@ async fn a_wish_is_no_grant() {
 async fn a_grant_to_write_is_one_to_read() {
     let plugin = hostile().await;
     let event = event("hostile", "notes", &json!({ "behaviour": "read-missing" }));
-    let run = plugin.run(&grants(&[], &["notes"]), Box::new(MemoryRecords::new(Mood::Well)), event).await;
+    let run = plugin.run(&Instances::default(), ground(grants(&[], &["notes"])), Box::new(MemoryRecords::new(Mood::Well)), event).await;
     assert_eq!(patch(&run), json!({ "found": false }));
 }
 

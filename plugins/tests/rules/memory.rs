@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::future;
 
-use plugins::{BoxFuture, Failure, Records};
+use plugins::{BoxFuture, Effect, Failure, Records};
 use serde_json::{Value, json};
 
 #[derive(Clone, Copy, PartialEq)]
@@ -85,5 +85,14 @@ impl Records for MemoryRecords {
     fn delete<'a>(&'a mut self, collection: &'a str, id: &'a str) -> BoxFuture<'a, Result<(), Failure>> {
         self.records.remove(&(collection.to_owned(), id.to_owned()));
         self.answer(Ok(()))
+    }
+
+    /// Effects are records of the collection `effects`.
+    fn enqueue<'a>(&'a mut self, effect: Effect) -> BoxFuture<'a, Result<String, Failure>> {
+        let id = format!("delivery{}", self.records.len());
+        let payload: Value = serde_json::from_str(&effect.payload).expect("a payload is JSON");
+        let stored = json!({ "kind": effect.kind, "payload": payload, "options": effect.options });
+        self.records.insert(("effects".to_owned(), id.clone()), stored);
+        self.answer(Ok(id))
     }
 }

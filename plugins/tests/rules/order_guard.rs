@@ -2,7 +2,7 @@ use plugins::{Refusal, Run};
 use serde_json::{Value, json};
 
 use crate::memory::{MemoryRecords, Mood};
-use crate::setup::{all, event, order_guard, patch};
+use crate::setup::{all, event, order_guard, patch, run};
 
 fn shop() -> MemoryRecords {
     MemoryRecords::new(Mood::Well)
@@ -13,7 +13,7 @@ fn shop() -> MemoryRecords {
 
 async fn place(order: &Value) -> Run {
     let plugin = order_guard().await;
-    plugin.run(&plugin.manifest().grants, Box::new(shop()), event("place-order", "orders", order)).await
+    run(plugin, shop(), event("place-order", "orders", order)).await
 }
 
 fn item(product: &str, quantity: i64) -> Value {
@@ -115,6 +115,6 @@ async fn a_price_that_is_no_number_is_a_failure() {
     let plugin = order_guard().await;
     let shop = MemoryRecords::new(Mood::Well).with("products", "ink", json!({ "price": "cheap", "stock": 1, "active": true }));
     let event = event("place-order", "orders", &order(&[item("ink", 1)]));
-    let run = plugin.run(&plugin.manifest().grants, Box::new(shop), event).await;
+    let run = crate::setup::run(plugin, shop, event).await;
     assert_eq!(crate::setup::failure(&run).code, "plugin.internal");
 }

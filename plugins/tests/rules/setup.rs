@@ -1,19 +1,21 @@
 //! The plugins under test, and a call of them.
 
-use plugins::{Event, Grants, Hook, Limits, Operation, Plugin, PluginFailure, Records, Refusal, Run, Runtime};
+use std::sync::Arc;
+
+use plugins::{Compiler, Event, Grants, Ground, Hook, Instances, Limits, Plugin, PluginFailure, Records, Refusal, Run, Runtime};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use crate::memory::{MemoryRecords, Mood};
 
-const ORDER_GUARD: &[u8] = include_bytes!("../../examples/order-guard/order_guard.wasm");
+pub const ORDER_GUARD: &[u8] = include_bytes!("../../examples/order-guard/order_guard.wasm");
 pub const HOSTILE: &[u8] = include_bytes!("../../examples/hostile/hostile.wasm");
 
 /// One for all tests, as in the server.
 pub async fn runtime() -> &'static Runtime {
     static RUNTIME: OnceCell<Runtime> = OnceCell::const_new();
-    let limits = Limits { wall_ms: 300, ..Limits::default() };
-    RUNTIME.get_or_init(|| async { Runtime::new(limits).expect("the pool is reserved") }).await
+    let limits = Limits { call_ms: 150, wall_ms: 3000, ..Limits::default() };
+    RUNTIME.get_or_init(|| async { Runtime::new(limits, Compiler::here()).expect("the pool is reserved") }).await
 }
 
 pub async fn order_guard() -> &'static Plugin {
@@ -26,7 +28,7 @@ pub async fn hostile() -> &'static Plugin {
     PLUGIN.get_or_init(|| load(HOSTILE)).await
 }
 
-async fn load(wasm: &[u8]) -> Plugin {
+pub async fn load(wasm: &[u8]) -> Plugin {
     runtime().await.load(wasm.to_vec()).await.expect("the artefact is a plugin")
 }
 
@@ -34,7 +36,7 @@ pub fn event(rule: &str, collection: &str, after: &Value) -> Event {
     Event {
         rule: rule.to_owned(),
         hook: Hook::BeforeWrite,
-        operation: Operation::Create,
+        operation: "create".to_owned(),
         collection: collection.to_owned(),
         id: "n1".to_owned(),
         before: None,
@@ -54,12 +56,26 @@ pub async fn misbehave(behaviour: &str) -> Run {
 pub async fn misbehave_on(behaviour: &str, records: MemoryRecords) -> Run {
     let plugin = hostile().await;
     let event = event("hostile", "notes", &json!({ "behaviour": behaviour }));
-    plugin.run(&plugin.manifest().grants, Box::new(records), event).await
+    run(plugin, records, event).await
+}
+
+/// One call in a transaction of its own, with what the plugin wishes for granted.
+pub async fn run(plugin: &Plugin, records: impl Records, event: Event) -> Run {
+    plugin.run(&Instances::default(), wishes(plugin), Box::new(records), event).await
+}
+
+/// What the plugin wishes for, granted.
+pub fn wishes(plugin: &Plugin) -> Ground {
+    ground(plugin.manifest().grants.clone())
+}
+
+pub fn ground(grants: Grants) -> Ground {
+    Ground { grants: Arc::new(grants), ..Ground::default() }
 }
 
 pub fn grants(read: &[&str], write: &[&str]) -> Grants {
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-    Grants { read: names(read), write: names(write) }
+    Grants { read: names(read), write: names(write), ..Grants::default() }
 }
 
 pub fn patch(run: &Run) -> Value {
