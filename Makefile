@@ -47,8 +47,7 @@ bench: build
 
 ## Rebuild the example plugins from source; needs a Rust toolchain for wasm32-unknown-unknown, or Debian's.
 plugins:
-	plugins/build-guest.sh plugins/examples/order-guard
-	plugins/build-guest.sh plugins/examples/hostile
+	for crate in plugins/examples/*/Cargo.toml; do plugins/build-guest.sh "$$(dirname "$$crate")" || exit; done
 
 clean-data:
 	rm -rf $(DATA_DIR)

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::{error::Column, fields::Fields};
 
 /// The things that policies speak about beside collections: each is a part of the management API.
-pub const SYSTEM_OBJECTS: [&str; 7] = ["_collections", "_policies", "_roles", "_plugins", "_users", "_logs", "_settings"];
+pub const SYSTEM_OBJECTS: [&str; 9] =
+    ["_collections", "_policies", "_roles", "_plugins", "_deliveries", "_metrics", "_users", "_logs", "_settings"];
 
 /// The longest text of a column, in bytes; conditions have the same limit of their own.
 pub(crate) const COLUMN_MAX_BYTES: usize = 4_096;
@@ -234,10 +235,10 @@ impl Policy {
         PolicyDraft { subject, domain, object, action, fields, condition, effect: self.effect }
     }
 
-    /// That the owner of an account may read it, which nobody has to write down.
-    pub(crate) fn of_owner(object: &str) -> Self {
+    /// What nobody has to write down: that the owner of an account may read it, that a plugin may use what it was granted.
+    pub(crate) fn unwritten(action: Action, object: &str) -> Self {
         let star: Arc<str> = "*".into();
-        let (fields, action, effect) = (Arc::new(Fields::new("*")), Actions::One(Action::Read), Effect::Allow);
+        let (fields, action, effect) = (Arc::new(Fields::new("*")), Actions::One(action), Effect::Allow);
         let (object, source) = (object.into(), Source::File { name: "built-in".into(), line: 0 });
         Self { id: PolicyId(0), subject: Arc::clone(&star), domain: star, object, fields, condition: None, source, action, effect }
     }

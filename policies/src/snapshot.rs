@@ -250,13 +250,28 @@ impl Snapshot {
     /// caller of this to remove.
     #[must_use]
     pub fn own_account_plan(&self, caller: &Caller, collection: &Collection) -> Plan {
+        self.undenied(caller, Action::Read, collection)
+    }
+
+    /// What a plugin may do to records of a collection that the operator has granted it: everything that no policy denies it.
+    #[must_use]
+    pub fn granted_plan(&self, plugin: &Caller, action: Action, collection: &Collection) -> Arc<Plan> {
+        let standing = self.standing(&plugin.principal, &plugin.tenant);
+        let candidates = self.candidates(&standing, action, collection.name());
+        match candidates.iter().any(|policy| policy.effect == Effect::Deny) {
+            true => Arc::new(self.undenied(plugin, action, collection)),
+            false => Arc::clone(&self.everything),
+        }
+    }
+
+    fn undenied(&self, caller: &Caller, action: Action, collection: &Collection) -> Plan {
         let standing = self.standing(&caller.principal, &caller.tenant);
-        let mut candidates = self.candidates(&standing, Action::Read, collection.name());
-        let question = question(&standing, Action::Read, collection.name());
+        let mut candidates = self.candidates(&standing, action, collection.name());
+        let question = question(&standing, action, collection.name());
         let Some(mut matched) = engine::matching(question, &candidates) else { return Plan::never() };
         matched.push(candidates.len());
-        candidates.push(Arc::new(Policy::of_owner(collection.name())));
-        Plan::new(candidates, &matched, collection, (Action::Read, &standing), Mode::Plan)
+        candidates.push(Arc::new(Policy::unwritten(action, collection.name())));
+        Plan::new(candidates, &matched, collection, (action, &standing), Mode::Plan)
     }
 
     fn make_plan(&self, standing: &Standing, action: Action, collection: &Collection) -> Arc<Plan> {

@@ -431,7 +431,7 @@ fn bad_tests_are_refused_with_their_name() {
     check(&with("as = \"ann\"\n", ""), "say who it is: `as` or `roles`");
     check(&with("\"ann\"", "\"bob\""), "`as`: there is no `[users.bob]` in this file");
     check(&with("\"ann\"", "\"user:ann\""), "`as`: users are named as in `[users.NAME]`; others as `service:ID` or `plugin:NAME`");
-    check(&with("\"ann\"", "\"service:\""), "`as`: `service:` is not a principal: write `user:ID` or `service:ID`");
+    check(&with("\"ann\"", "\"service:\""), "`as`: `service:` is not a principal: write `user:ID`, `service:ID` or `plugin:NAME`");
     check(&with("\"ann\"", "\"anonymous\"\nroles = [\"a\"]"), "`anonymous` cannot be given roles");
     check(&with("\"ann\"", "\"ann\"\ntenant = \"acme\""), "the tenant of `ann` stands in `[users.ann]`");
     check(&with("\"ann\"", "\"anonymous\"\ntenant = \"*\""), "`*` is not a tenant");

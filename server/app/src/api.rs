@@ -29,6 +29,12 @@ mod roles;
 
 mod plugins;
 
+mod watch;
+
+mod deliveries;
+
+mod ext;
+
 mod system;
 
 use std::{net::SocketAddr, sync::Arc};
@@ -36,7 +42,7 @@ use std::{net::SocketAddr, sync::Arc};
 use poem::{EndpointExt, Route};
 use poem_openapi::OpenApiService;
 
-use crate::{App, Error, world::World};
+use crate::{App, Error, endpoints, world::World};
 use document::Document;
 use serve::Endpoint;
 use setup::Setup;
@@ -51,6 +57,8 @@ type Fixed = (
     policies::PoliciesApi,
     roles::RolesApi,
     plugins::PluginsApi,
+    watch::WatchApi,
+    deliveries::DeliveriesApi,
     setup::SetupApi,
     system::SystemApi,
 );
@@ -62,6 +70,8 @@ fn fixed_api() -> OpenApiService<Fixed, ()> {
         policies::PoliciesApi,
         roles::RolesApi,
         plugins::PluginsApi,
+        watch::WatchApi,
+        deliveries::DeliveriesApi,
         setup::SetupApi,
         system::SystemApi,
     );
@@ -76,6 +86,8 @@ pub fn endpoint(app: &Arc<App>, setup: Setup, address: SocketAddr) -> Endpoint {
     let routes = Route::new()
         .at("/api/records/:collection", records::Records)
         .at("/api/records/:collection/:id", records::Record)
+        .at("/api/ext/*path", ext::Ext)
+        .at("/metrics", watch::Metrics)
         .at("/openapi.json", system::OpenApi)
         .at("/livez", system::Live)
         .at("/readyz", system::Ready)
@@ -97,5 +109,7 @@ pub fn document_of(app: &App, url: Option<&str>) -> Result<Document, Error> {
 }
 
 fn render(world: &World, url: &str) -> Result<Document, Error> {
-    Document::render(&fixed_api().spec(), &world.catalog, url).map_err(|error| Error::Internal(format!("the OpenAPI document: {error}")))
+    let endpoints = endpoints::described(&world.plugins);
+    Document::render(&fixed_api().spec(), &world.catalog, &endpoints, url)
+        .map_err(|error| Error::Internal(format!("the OpenAPI document: {error}")))
 }

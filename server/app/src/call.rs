@@ -1,13 +1,18 @@
 //! One request on its way through the stories: who asks, when, and the picture of the world that it sees from beginning to end.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use chrono::{DateTime, Utc};
 use model::{Action, Caller, Collection, Principal, Record, condition::Context, time::datetime_text};
+use plugins::Instances;
 use policies::{Access, Plan};
+use store::Transaction;
 use tokio::sync::OwnedRwLockWriteGuard;
 
-use crate::{App, Error, decisions::Refused, world::World};
+use crate::{App, Error, decisions::Refused, outbox, world::World};
 
 /// One request. Cheap to clone; everything in it stays the same until the answer.
 #[derive(Clone)]
@@ -24,6 +29,17 @@ pub struct Call {
     pub(crate) id: Arc<str>,
     /// How many writes of plugins this one is nested in.
     pub(crate) depth: u8,
+    /// What belongs to the attempt at a transaction that is being made, and is gone with it.
+    pub(crate) attempt: Arc<Attempt>,
+}
+
+/// One attempt at a transaction, beside the transaction itself.
+#[derive(Default)]
+pub(crate) struct Attempt {
+    /// One live instance of each plugin whose rules have run.
+    pub(crate) instances: Instances,
+    /// True if the outbox has something new when this commits.
+    pub(crate) enqueued: Arc<AtomicBool>,
 }
 
 impl Call {
@@ -33,7 +49,8 @@ impl Call {
         let world = app.world();
         let caller = Arc::new(world.policies.with_roles(caller));
         let moment = Utc::now();
-        Self { app: Arc::clone(app), world, caller, session: None, now: datetime_text(moment).into(), moment, id: id.into(), depth: 0 }
+        let (app, now) = (Arc::clone(app), datetime_text(moment).into());
+        Self { app, world, caller, session: None, now, moment, id: id.into(), depth: 0, attempt: Arc::default() }
     }
 
     /// A request of the server itself: bundles and the operator's command line.
@@ -106,6 +123,13 @@ impl Call {
     /// An error that rests on a decision of the policies, with the id under which that can be looked up.
     pub(crate) fn decided(&self, refused: Refused, error: Error) -> Error {
         Error::Decided { decision: self.app.decisions.note(self, refused), error: Box::new(error) }
+    }
+
+    /// Puts something into the outbox, in the transaction that decides whether it happens.
+    pub(crate) async fn enqueue(&self, transaction: &Transaction, row: &outbox::Row) -> Result<(), Error> {
+        store::outbox::insert(transaction, row).await?;
+        self.attempt.enqueued.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     /// What conditions see when they look at a record.

@@ -12,7 +12,8 @@ use crate::{
     App, Error, api, bundle,
     call::Call,
     config::{Config, Overrides},
-    plugins, records, roles, server,
+    outbox, plugins, records, roles, server,
+    world::Compiling,
 };
 
 /// A self-hosted backend that never trusts the frontend.
@@ -85,14 +86,14 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
         Command::Admin { command: AdminCommand::Create { email, password, url, code, overrides } } => match url {
             Some(url) => api::setup::create_remotely(url, code.as_deref(), email, password).await,
             None => {
-                let app = App::open(load(overrides)?).await?;
+                let app = App::open(load(overrides)?, Compiling::Here).await?;
                 create_admin(&app, email, password).await?;
                 println!("created the administrator {email}");
                 Ok(())
             }
         },
         Command::Openapi { overrides } => {
-            let app = App::open(load(overrides)?).await?;
+            let app = App::open(load(overrides)?, Compiling::Here).await?;
             println!("{}", String::from_utf8_lossy(&api::document_of(&app, None)?.json()));
             Ok(())
         }
@@ -106,7 +107,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
 
 async fn serve(config: Config, demo: Option<&str>) -> Result<(), Error> {
     log_to_stderr(&config)?;
-    let app = App::open(config).await?;
+    let app = App::open(config, Compiling::Child).await?;
     if let Some(name) = demo {
         bundle::load_demo(&app, name).await?;
     }
@@ -129,8 +130,19 @@ async fn serve(config: Config, demo: Option<&str>) -> Result<(), Error> {
         let app = Arc::clone(&app);
         async move { app.keep_decisions().await }
     });
+    let deliveries = tokio::spawn(outbox::run(Arc::clone(&app)));
     let endpoint = api::endpoint(&app, setup, address);
+    let stop = {
+        let app = Arc::clone(&app);
+        async move {
+            stop.await;
+            app.watch.close();
+        }
+    };
     server::serve(listener, endpoint, &app.config, stop).await?;
+    app.outbox.stop();
+    // Deliveries under way get as long as requests do; what is not done then is done after the next start.
+    let _ = tokio::time::timeout(std::time::Duration::from_secs(app.config.drain_seconds), deliveries).await;
     follow.abort();
     decisions.abort();
     eprintln!("stopped");

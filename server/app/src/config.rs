@@ -49,11 +49,24 @@ pub struct Config {
     pub plugin_call_ms: u64,
     /// MiB of memory that a rule of a plugin may have. Default 32.
     pub plugin_memory_mb: usize,
+    /// 32 bytes in base64: the key of what is stored encrypted. Every node on one database needs the same. Default: `secret.key` in the data
+    /// directory, which is made at the first start.
+    pub secret_key: Option<String>,
     /// How policies decide: `plan`, `casbin` (slow, the same), or `verify`: both, and what differs is denied and logged. Default `plan`.
     #[serde(with = "mode")]
     pub policy_mode: policies::Mode,
     /// Hours for which refusals can be looked up by their decision id; 0 keeps none. Default 24.
     pub decision_hours: u64,
+    /// The mail server for e-mails of plugins: `smtps://USER:PASSWORD@HOST:465`, or `smtp://HOST:587?tls=required`. None unless given.
+    pub smtp_url: Option<String>,
+    /// Whom e-mails come from: `Shop <shop@example.com>`.
+    pub smtp_from: Option<String>,
+    /// Hosts, alone or as `HOST:PORT`, to which webhooks may go although they are private or speak plain HTTP. Default none.
+    pub webhook_private_hosts: Vec<String>,
+    /// How often a delivery is tried before it is given up, unless its rule says otherwise. Default 10.
+    pub delivery_attempts: u32,
+    /// Days for which deliveries that are done can be looked at. Default 3.
+    pub delivery_days: u64,
     /// `text` or `json`. Default `text`.
     pub log_format: String,
     /// What to log, in the syntax of `tracing`'s `EnvFilter`. Default `info`.
@@ -79,8 +92,14 @@ impl Default for Config {
             drain_seconds: 10,
             plugin_call_ms: 50,
             plugin_memory_mb: 32,
+            secret_key: None,
             policy_mode: policies::Mode::Plan,
             decision_hours: 24,
+            smtp_url: None,
+            smtp_from: None,
+            webhook_private_hosts: Vec::new(),
+            delivery_attempts: 10,
+            delivery_days: 3,
             log_format: "text".to_owned(),
             log: "info,surrealdb=warn,surrealdb_core=warn".to_owned(),
         }

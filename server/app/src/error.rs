@@ -93,6 +93,12 @@ pub enum Error {
     /// Other transactions kept coming first.
     #[error("too many writers want the same records; try again")]
     Conflict,
+    /// Somebody works on the delivery.
+    #[error("the delivery `{id}` is under way or still waiting")]
+    UnderWay {
+        /// its id
+        id: String,
+    },
     /// The record breaks its collection.
     #[error("the record is not valid")]
     Invalid(Violations),

@@ -21,6 +21,12 @@ mod policies;
 
 mod decisions;
 
+mod outbox;
+
+mod endpoints;
+
+mod watch;
+
 mod roles;
 
 mod plugins;
@@ -32,4 +38,4 @@ mod server;
 mod api;
 
 pub use error::Error;
-pub use world::App;
+pub use world::{App, Compiling};

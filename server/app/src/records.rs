@@ -13,13 +13,11 @@ pub mod delete;
 
 mod steps;
 
-mod rules;
-
-mod rule_records;
+pub(crate) mod rules;
 
 mod passwords;
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use model::{Collection, Record};
 use policies::Plan;
@@ -27,6 +25,7 @@ use store::{Attempts, Transaction};
 use tokio::sync::{RwLockReadGuard, RwLockWriteGuard};
 
 pub(crate) use passwords::{Checked, verify};
+pub(crate) use steps::next_id;
 
 use crate::{Error, call::Call};
 
@@ -86,13 +85,16 @@ where
     S: Fn(Call, Transaction) -> F,
     F: Future<Output = Result<T, Error>>,
 {
-    let mut attempts = Attempts::new(&call.app.store);
+    let app = &call.app;
+    let mut attempts = Attempts::new(&app.store);
     loop {
         let turn = attempts.turn().await?;
         // Collections and policies stand still while a write decides by them; a transaction that began before would see old indexes.
         let _still = Still::wait(call, share).await;
         let transaction = attempts.begin(turn).await?;
-        let outcome = match steps(call.current(), transaction.clone()).await {
+        let current = Call { attempt: Arc::default(), ..call.current() };
+        let enqueued = Arc::clone(&current.attempt.enqueued);
+        let outcome = match steps(current, transaction.clone()).await {
             Ok(value) => transaction.commit().await.map(|()| value).map_err(Error::from),
             Err(error) => {
                 transaction.rollback().await;
@@ -104,7 +106,12 @@ where
                 tracing::debug!(request = %call.id, attempt = attempts.made(), "conflict");
             }
             Err(error) if error.is_conflict() => return Err(Error::Conflict),
-            outcome => return outcome,
+            outcome => {
+                if outcome.is_ok() && enqueued.load(Ordering::Relaxed) {
+                    app.outbox.wake();
+                }
+                return outcome;
+            }
         }
     }
 }

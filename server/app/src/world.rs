@@ -18,7 +18,17 @@ use policies::{Change, Mode, PolicyDraft, PolicySet, Reader, Snapshot, Source};
 use store::{Store, policies::PolicyRow, settings::versions};
 use tokio::sync::{RwLock, watch};
 
-use crate::{Error, api::document::Document, auth::Keyring, call::Call, config::Config, decisions::Decisions, plugins::Installed};
+use crate::{
+    Error,
+    api::document::Document,
+    auth::Keyring,
+    call::Call,
+    config::Config,
+    decisions::Decisions,
+    outbox::Outbox,
+    plugins::{Rulebook, Vault},
+    watch::Watch,
+};
 use files::Files;
 pub(crate) use files::read as read_policy_files;
 
@@ -48,8 +58,8 @@ pub struct World {
     pub catalog: Arc<Catalog>,
     /// The policies with their plans.
     pub policies: Snapshot,
-    /// The enabled plugins in the order in which their rules run.
-    pub plugins: Arc<[Arc<Installed>]>,
+    /// The plugins, and which of their rules run when.
+    pub plugins: Arc<Rulebook>,
     /// The OpenAPI document of these collections, rendered when somebody asks.
     pub document: Arc<OnceLock<Document>>,
 }
@@ -67,6 +77,12 @@ pub struct App {
     pub(crate) gate: Arc<RwLock<()>>,
     /// What was refused lately, with explanations.
     pub(crate) decisions: Decisions,
+    /// What the rules of plugins did lately.
+    pub(crate) watch: Watch,
+    /// What is to be told and done after commits.
+    pub(crate) outbox: Outbox,
+    /// The key of what is stored encrypted.
+    pub(crate) vault: Vault,
     world: ArcSwap<World>,
     /// The version in force, for those who wait for one.
     version: watch::Sender<u64>,
@@ -76,31 +92,57 @@ pub struct App {
     rebuild: tokio::sync::Mutex<Files>,
 }
 
+/// Where plugins are compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compiling {
+    /// In a limited child process of this binary, as a server does.
+    Child,
+    /// In this process: commands that end soon, and tests, whose binary is another one.
+    Here,
+}
+
+impl Compiling {
+    fn compiler(self, config: &Config, vault: &Vault) -> Result<plugins::Compiler, Error> {
+        let folder = config.data_dir.join("cache").join("plugins");
+        match self {
+            Compiling::Child => {
+                let cache = plugins::Cache::open(folder, vault.derived("ironrule 2026 compiled plugins"))?;
+                Ok(plugins::Compiler::child(std::env::current_exe()?, Some(cache)))
+            }
+            Compiling::Here => Ok(plugins::Compiler::here()),
+        }
+    }
+}
+
 impl App {
     /// Opens the database and builds the first picture of the world.
     ///
     /// # Errors
-    /// What keeps the server from starting: the database, a policy file, a stored plugin.
-    pub async fn open(config: Config) -> Result<Arc<Self>, Error> {
+    /// What keeps the server from starting: the database, a policy file.
+    pub async fn open(config: Config, compiling: Compiling) -> Result<Arc<Self>, Error> {
         std::fs::create_dir_all(&config.data_dir)
             .map_err(|error| Error::Configuration(format!("the data directory {}: {error}", config.data_dir.display())))?;
         let store = Store::open(&config.database()?, config.memory()).await?;
-        Self::on(store, config).await
+        Self::on(store, config, compiling).await
     }
 
-    async fn on(store: Store, config: Config) -> Result<Arc<Self>, Error> {
+    async fn on(store: Store, config: Config, compiling: Compiling) -> Result<Arc<Self>, Error> {
         let keyring = Keyring::open(&store, &config).await?;
         let limits = plugins::Limits {
             call_ms: config.plugin_call_ms,
             memory_max_bytes: config.plugin_memory_mb << 20,
             ..plugins::Limits::default()
         };
-        let runtime = plugins::Runtime::new(limits)?;
+        let vault = Vault::open(&config)?;
+        let runtime = plugins::Runtime::new(limits, compiling.compiler(&config, &vault)?)?;
         define_users(&store).await?;
         let (files, written) = Files::open(&config)?;
-        let world = first(&store, &runtime, written, config.policy_mode).await?;
+        let world = first(&store, &runtime, &vault, (written, config.policy_mode)).await?;
         Ok(Arc::new(Self {
             decisions: Decisions::new(),
+            watch: Watch::default(),
+            outbox: Outbox::new(&config)?,
+            vault,
             config,
             store,
             keyring,
@@ -129,7 +171,7 @@ impl App {
         let version = versions::get(&self.store, VERSION).await?;
         // Whoever waited for the lock may find it done.
         if version != before.version {
-            self.put_in_force(next(&self.store, &self.runtime, &before, version).await?);
+            self.put_in_force(next(self, &before, version).await?);
         }
         Ok(())
     }
@@ -195,6 +237,11 @@ impl App {
         if let Err(error) = store::decisions::remove_expired(&self.store, &now).await {
             tracing::warn!(%error, "cannot remove expired decisions");
         }
+        let past =
+            model::time::datetime_text(chrono::Utc::now() - chrono::TimeDelta::days(i64::try_from(self.config.delivery_days).unwrap_or(3)));
+        if let Err(error) = store::outbox::purge(&self.store, store::outbox::State::Delivered, &past).await {
+            tracing::warn!(%error, "cannot remove deliveries that are done");
+        }
     }
 
     /// Puts changed policy files in force. Files with a mistake change nothing until it is mended.
@@ -246,20 +293,21 @@ pub(crate) async fn advance(transaction: &store::Transaction, call: &Call) -> Re
 }
 
 /// The picture of a server that starts.
-async fn first(store: &Store, runtime: &plugins::Runtime, mut set: PolicySet, mode: Mode) -> Result<World, Error> {
+async fn first(store: &Store, runtime: &plugins::Runtime, vault: &Vault, (mut set, mode): (PolicySet, Mode)) -> Result<World, Error> {
     // Read first: a change in between leaves the number too low, and the next look finds it.
     let version = versions::get(store, VERSION).await?;
     let catalog = catalog(store).await?;
-    let plugins = crate::plugins::load_all(store, runtime, &[]).await?;
+    let plugins = crate::plugins::load_all(store, runtime, vault, &Rulebook::default()).await?;
     set.extend(stored(store).await?);
     let policies = Snapshot::build(set, version, mode, &|name| catalog.get(name).cloned())?;
-    Ok(World { version, catalog: Arc::new(catalog), policies, plugins: plugins.into(), document: Arc::default() })
+    Ok(World { version, catalog: Arc::new(catalog), policies, plugins: Arc::new(plugins), document: Arc::default() })
 }
 
 /// The picture after what has changed in the database since another one.
-async fn next(store: &Store, runtime: &plugins::Runtime, before: &World, version: u64) -> Result<World, Error> {
+async fn next(app: &App, before: &World, version: u64) -> Result<World, Error> {
+    let store = &app.store;
     let catalog = catalog(store).await?;
-    let plugins = crate::plugins::load_all(store, runtime, &before.plugins).await?;
+    let plugins = crate::plugins::load_all(store, &app.runtime, &app.vault, &before.plugins).await?;
     // What is committed was checked before. It is not checked again, step by step against a catalog that has gone on: that could only fail.
     let rows = match version > before.version {
         true => store::policies::log::between(store, before.version, version).await?,
@@ -274,7 +322,7 @@ async fn next(store: &Store, runtime: &plugins::Runtime, before: &World, version
         }
         None => before.policies.with_stored(stored(store).await?, version),
     };
-    Ok(World { version, catalog: Arc::new(catalog), policies, plugins: plugins.into(), document: Arc::default() })
+    Ok(World { version, catalog: Arc::new(catalog), policies, plugins: Arc::new(plugins), document: Arc::default() })
 }
 
 async fn catalog(store: &Store) -> Result<Catalog, Error> {

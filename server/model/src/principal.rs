@@ -49,7 +49,7 @@ impl fmt::Display for Principal {
 
 /// A text that names no principal.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a principal: write `user:ID` or `service:ID`")]
+#[error("`{0}` is not a principal: write `user:ID`, `service:ID` or `plugin:NAME`")]
 pub struct UnknownPrincipal(pub String);
 
 impl FromStr for Principal {
@@ -59,6 +59,7 @@ impl FromStr for Principal {
         match text.split_once(':') {
             Some(("user", id)) if is_id(id) => Ok(Principal::User(id.to_owned())),
             Some(("service", id)) if is_id(id) => Ok(Principal::Service(id.to_owned())),
+            Some(("plugin", name)) if is_id(name) => Ok(Principal::Plugin(name.to_owned())),
             _ => Err(UnknownPrincipal(text.to_owned())),
         }
     }

@@ -36,6 +36,10 @@ pub mod sessions;
 
 pub mod changes;
 
+pub mod guards;
+
+pub mod outbox;
+
 pub mod settings;
 
 pub use connection::{Database, Memory, Store};

@@ -15,6 +15,8 @@ mod roles;
 
 mod plugins;
 
+mod deliveries;
+
 mod document;
 
 mod folders;
@@ -29,4 +31,6 @@ mod chain;
 
 mod crash;
 
+mod endpoints;
 mod tidy;
+mod watch;

@@ -5,6 +5,20 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tests::{Answer, Client, Method, TestApp, repository};
 
+mod versions;
+
+mod grants;
+
+mod settings;
+
+mod order;
+
+mod javascript;
+
+mod shadow;
+
+mod folder;
+
 const NOTES: &str = "/api/records/notes";
 
 /// How long a write with a broken rule may take on a busy machine: the limits are 50 ms of computing and 2 s altogether.
@@ -17,6 +31,12 @@ fn component(path: &str) -> Vec<u8> {
 
 fn hostile() -> Vec<u8> {
     component("hostile/hostile.wasm")
+}
+
+/// The same code with another digest.
+fn variant(number: u8) -> Vec<u8> {
+    // A custom section of one byte: what the component does stays.
+    [hostile(), vec![0, 3, 1, b'v', number]].concat()
 }
 
 /// A server with the collections that the plugin `hostile` is about.
@@ -36,6 +56,12 @@ async fn notes_on(app: TestApp) -> (TestApp, Client) {
     admin.collection("notes", fields).await;
     admin.collection("audit", json!([{"name": "note", "type": "text"}])).await;
     (app, admin)
+}
+
+/// Uploads JavaScript text with `?grant=`.
+async fn upload_text(client: &Client, text: &str, grant: &str) -> Answer {
+    let path = tests::url("/api/plugins", &[("grant", grant)]);
+    client.request(Method::POST, &path).body("text/javascript", text.to_owned()).send().await
 }
 
 /// The same with the plugin, which has all that it wishes for.

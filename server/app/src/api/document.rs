@@ -1,6 +1,6 @@
 //! The OpenAPI 3.0.3 document: what poem-openapi says about the fixed API, put right, and beside it typed paths and schemas of every
-//! collection. A pure function of the two, so it is rendered anew for each picture of the world and never changed. Serving it is left to
-//! the endpoint.
+//! collection and the endpoints of plugins. A pure function of the three, so it is rendered anew for each picture of the world and never
+//! changed. Serving it is left to the endpoint.
 
 mod fixed;
 
@@ -12,6 +12,8 @@ mod fields;
 
 mod json_schema;
 
+mod endpoints;
+
 mod shared;
 
 #[cfg(test)]
@@ -22,6 +24,8 @@ use std::{collections::BTreeMap, io::Write, sync::OnceLock};
 use bytes::Bytes;
 use model::{Collection, collection::USERS};
 use serde_json::{Value, json};
+
+use crate::endpoints::Described;
 
 type Object = serde_json::Map<String, Value>;
 
@@ -48,7 +52,12 @@ impl Document {
     ///
     /// # Errors
     /// A fixed part that is not JSON, that declares a path or an operation id twice, or takes a name that is kept for collections.
-    pub fn render(fixed: &str, catalog: &BTreeMap<String, Collection>, server_url: &str) -> Result<Self, serde_json::Error> {
+    pub(crate) fn render(
+        fixed: &str,
+        catalog: &BTreeMap<String, Collection>,
+        endpoints: &[Described<'_>],
+        server_url: &str,
+    ) -> Result<Self, serde_json::Error> {
         let mut parts = fixed::read(fixed)?;
         if catalog.contains_key(USERS) {
             fixed::type_accounts(&mut parts);
@@ -66,6 +75,8 @@ impl Document {
             };
             parts.tags.push(json!({"name": tag, "description": description}));
         }
+        parts.paths.extend(endpoints::paths(endpoints));
+        parts.tags.extend(endpoints::tags(endpoints));
         parts.tags.extend(later_tags);
         Ok(Self::new(&parts.into_json(server_url)))
     }

@@ -56,6 +56,7 @@ fn kind(error: &Error) -> (StatusCode, &str) {
         Error::Referenced { .. } => (S::CONFLICT, "record.referenced"),
         Error::DataLoss(_) => (S::CONFLICT, "collection.data_loss"),
         Error::Conflict => (S::CONFLICT, "write.conflict"),
+        Error::UnderWay { .. } => (S::CONFLICT, "delivery.under_way"),
         Error::VersionMismatch => (S::PRECONDITION_FAILED, "record.version_mismatch"),
         Error::BodyTooLarge { .. } => (S::PAYLOAD_TOO_LARGE, "body.too_large"),
         Error::UnsupportedType { .. } => (S::UNSUPPORTED_MEDIA_TYPE, "body.unsupported_type"),

@@ -15,6 +15,7 @@ use crate::{
         explain::{self, Question},
         folder::Folder,
     },
+    world::Compiling,
 };
 
 /// Prints a line; a reader that has gone away (`| head`) is no fault.
@@ -108,7 +109,7 @@ pub async fn run(command: &PolicyCommand, load: impl Fn(&Overrides) -> Result<Co
 async fn folder(place: &Place, load: impl Fn(&Overrides) -> Result<Config, Error>) -> Result<Folder, Error> {
     match &place.folder {
         Some(folder) => Folder::read(folder),
-        None => Folder::of(&*App::open(load(&place.overrides)?).await?),
+        None => Folder::of(&*App::open(load(&place.overrides)?, Compiling::Here).await?),
     }
 }
 
@@ -167,7 +168,7 @@ async fn run_explain(explain: &Explain, load: impl Fn(&Overrides) -> Result<Conf
     let answer = match &explain.url {
         Some(url) => remotely(url, explain.token.as_deref(), &question).await?,
         None => {
-            let app = App::open(load(&explain.overrides)?).await?;
+            let app = App::open(load(&explain.overrides)?, Compiling::Here).await?;
             let answer = explain::explain(&Call::system(&app), &question).await?;
             serde_json::to_value(&answer).map_err(|error| Error::Internal(error.to_string()))?
         }

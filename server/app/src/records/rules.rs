@@ -1,14 +1,24 @@
-//! Running the rules of the plugins before a write. All of them are asked, so that a client hears of everything at once; what any of them
-//! refuses is not written.
+//! The rules of plugins around a write. Before it, all of them are asked, so that a client hears of everything at once, and what any of them
+//! refuses is not written; those that run after the commit get a row in the outbox, in the same transaction.
 
-use std::sync::Arc;
+mod detached;
 
-use model::{Collection, Draft, FieldType, Pointer, Principal, Record, Value, Violation, Violations, value::Object};
-use plugins::{Event, Hook, LogLevel, LogLine, Operation, Refusal, Rejection, RejectionKind};
+mod records;
+
+mod run;
+
+use model::{Collection, Draft, FieldType, Pointer, Record, Value, Violation, Violations, value::Object};
+use plugins::{Hook, Operation, Rejection, RejectionKind};
 use store::Transaction;
 
-use super::rule_records::{Fault, RuleRecords};
-use crate::{Error, call::Call, plugins::Installed};
+use crate::{
+    Error,
+    call::Call,
+    outbox::{self, Written},
+    plugins::Installed,
+};
+pub(crate) use detached::{Detached, in_own_transaction};
+use run::{Asked, Play, Stopped};
 
 /// What is about to be written.
 pub(super) struct Subject<'a> {
@@ -26,71 +36,69 @@ pub(super) async fn before_write(
     subject: &Subject<'_>,
     mut draft: Option<&mut Draft>,
 ) -> Result<Vec<String>, Error> {
+    shadow(call, transaction, subject, draft.as_deref()).await;
     let mut ran = Vec::new();
     let mut refused: Option<Error> = None;
-    for (installed, rule) in rules(call, subject) {
-        let after = draft.as_deref().map(|draft| Value::Object(without_passwords(subject.collection, &draft.values)).to_json());
-        let event = event(call, subject, rule, after);
-        let fault = Fault::default();
-        let records = RuleRecords::new(call, transaction, installed, &fault);
-        let run = installed.plugin.run(&installed.grants, Box::new(records), event).await;
-        report(call, installed, rule, &run.logs);
-        drop(run.records);
-        ran.push(installed.label());
-        match run.result {
+    for bound in call.world.plugins.rules(Hook::BeforeWrite, subject.operation, subject.collection.name()) {
+        let asked = subject.asked(draft.as_deref());
+        let outcome = run::run(call, transaction, bound, Play::Real, asked).await;
+        ran.push(bound.installed.label());
+        match outcome {
             Ok(outcome) => {
                 if let (Some(patch), Some(draft)) = (outcome.patch, draft.as_deref_mut()) {
-                    let patch = patch_object(installed, &patch)?;
+                    let patch = patch_object(&bound.installed, &patch)?;
                     draft.merge(without_passwords(subject.collection, &patch));
                 }
             }
-            Err(Refusal::Rejected(rejection)) => merge(&mut refused, refusal(installed, rejection)?)?,
-            Err(Refusal::Failed(failure)) => return Err(failed(call, installed, rule, failure.code, failure.message)),
-            Err(Refusal::Host(failure)) => return Err(fault.take().unwrap_or(Error::Internal(failure.message))),
+            Err(Stopped::Rejected(rejection)) => merge(&mut refused, refusal(&bound.installed, rejection)?)?,
+            Err(Stopped::Error(error)) => return Err(error),
         }
     }
     ran.dedup();
     refused.map_or(Ok(ran), Err)
 }
 
-/// The rules that apply, by their order and then by the age of the installation.
-fn rules<'a>(call: &'a Call, subject: &Subject<'_>) -> Vec<(&'a Arc<Installed>, &'a str)> {
-    let all = call.world.plugins.iter().flat_map(|installed| installed.plugin.manifest().rules.iter().map(move |rule| (installed, rule)));
-    let mut rules: Vec<_> = all.filter(|(_, rule)| rule.applies(Hook::BeforeWrite, subject.operation, subject.collection.name())).collect();
-    rules.sort_by_key(|(_, rule)| rule.order);
-    rules.into_iter().map(|(installed, rule)| (installed, rule.name.as_str())).collect()
+/// Runs the versions that are only watched. They see the draft before any rule has changed it; whatever they say, the write goes on.
+async fn shadow(call: &Call, transaction: &Transaction, subject: &Subject<'_>, draft: Option<&Draft>) {
+    for bound in call.world.plugins.shadows(Hook::BeforeWrite, subject.operation, subject.collection.name()) {
+        // What came out has been noted where it can be looked at.
+        let _ = run::run(call, transaction, bound, Play::Shadow, subject.asked(draft)).await;
+    }
 }
 
-fn event(call: &Call, subject: &Subject<'_>, rule: &str, after: Option<String>) -> Event {
-    let mut caller = call.caller.attributes.clone();
-    caller.insert("principal".to_owned(), Value::from(call.caller.principal.to_string()));
-    let caller = if call.caller.principal == Principal::Anonymous { Value::Null } else { Value::Object(caller) };
-    let mut context = Object::new();
-    context.insert("now".to_owned(), Value::from(&*call.now));
-    context.insert("request".to_owned(), Value::from(&*call.id));
-    context.insert("caller".to_owned(), caller);
-    context.insert("tenant".to_owned(), Value::from(call.caller.tenant.as_str()));
-    context.insert("depth".to_owned(), Value::Integer(i64::from(call.depth)));
-    let seed = blake3::hash(call.id.as_bytes());
-    let mut first = [0_u8; 8];
-    first.copy_from_slice(&seed.as_bytes()[..8]);
-    Event {
-        rule: rule.to_owned(),
-        hook: Hook::BeforeWrite,
-        operation: subject.operation,
-        collection: subject.collection.name().to_owned(),
-        id: subject.id.to_owned(),
-        before: subject.before.map(|record| record_json(subject.collection, record)),
-        after,
-        context: Value::Object(context).to_json(),
-        now_ms: u64::try_from(call.moment.timestamp_millis()).unwrap_or_default(),
-        seed: u64::from_le_bytes(first),
-        depth: usize::from(call.depth),
+/// Puts the rules that run after the commit into the outbox.
+pub(super) async fn after_write(
+    call: &Call,
+    transaction: &Transaction,
+    subject: &Subject<'_>,
+    after: Option<&Record>,
+) -> Result<(), Error> {
+    let name = subject.collection.name();
+    for bound in call.world.plugins.rules(Hook::AfterCommit, subject.operation, name) {
+        let json = |record: Option<&Record>| record.map(|record| record_json(subject.collection, record));
+        let (before, after) = (json(subject.before), json(after));
+        let written = Written { operation: subject.operation.as_str(), collection: name, id: subject.id, before, after };
+        call.enqueue(transaction, &outbox::after_commit(call, bound, written)?).await?;
+    }
+    Ok(())
+}
+
+impl Subject<'_> {
+    fn asked(&self, draft: Option<&Draft>) -> Asked {
+        Asked {
+            hook: Hook::BeforeWrite,
+            operation: self.operation.as_str().to_owned(),
+            collection: self.collection.name().to_owned(),
+            id: self.id.to_owned(),
+            before: self.before.map(|record| record_json(self.collection, record)),
+            after: draft.map(|draft| Value::Object(without_passwords(self.collection, &draft.values)).to_json()),
+            context: Object::new(),
+        }
     }
 }
 
 /// A record as rules see it: every field, hidden ones too, but never a password.
-pub(super) fn record_json(collection: &Collection, record: &Record) -> String {
+fn record_json(collection: &Collection, record: &Record) -> String {
     let mut values = Object::with_capacity(record.values.len() + 3);
     values.insert("id".to_owned(), Value::from(record.id.as_str()));
     values.extend(without_passwords(collection, &record.values));
@@ -115,6 +123,7 @@ fn patch_object(installed: &Installed, patch: &str) -> Result<Object, Error> {
     }
 }
 
+/// A rule's no as the error of the story; one that asks for another attempt is a conflict.
 fn refusal(installed: &Installed, rejection: Rejection) -> Result<Error, Error> {
     let mut violations = Violations::default();
     for one in rejection.violations {
@@ -138,23 +147,6 @@ fn merge(refused: &mut Option<Error>, next: Error) -> Result<(), Error> {
         (_, next) => {
             *refused = Some(next);
             Ok(())
-        }
-    }
-}
-
-fn failed(call: &Call, installed: &Installed, rule: &str, code: &'static str, detail: String) -> Error {
-    tracing::error!(request = %call.id, plugin = %installed.label(), rule, code, detail, "a rule failed");
-    Error::PluginFailed { plugin: installed.name().to_owned(), code, detail }
-}
-
-fn report(call: &Call, installed: &Installed, rule: &str, logs: &[LogLine]) {
-    for line in logs {
-        let (plugin, message, fields) = (installed.name(), &line.message, &line.fields);
-        match line.level {
-            LogLevel::Debug => tracing::debug!(request = %call.id, plugin, rule, fields, "{message}"),
-            LogLevel::Info => tracing::info!(request = %call.id, plugin, rule, fields, "{message}"),
-            LogLevel::Warn => tracing::warn!(request = %call.id, plugin, rule, fields, "{message}"),
-            LogLevel::Error => tracing::error!(request = %call.id, plugin, rule, fields, "{message}"),
         }
     }
 }

@@ -7,8 +7,8 @@ use std::{
 };
 
 use model::{
-    Action, Collection, Draft, Field, FieldType, NewRecord, Pointer, Record, Value, Violations, collection::USERS, field::OnDelete,
-    record::SYSTEM_FIELDS, validate,
+    Action, Caller, Collection, Draft, Field, FieldType, NewRecord, Pointer, Record, Value, Violations, collection::USERS,
+    condition::Context, field::OnDelete, record::SYSTEM_FIELDS, validate,
 };
 use plugins::Operation;
 use policies::Plan;
@@ -25,23 +25,44 @@ use crate::{Error, call::Call, decisions::Refused};
 pub(super) enum Authority {
     /// The policies allow it to the caller, as far as this plan goes.
     Plan(Arc<Plan>),
-    /// The operator granted it to this plugin, by name.
-    Grant(Arc<str>),
+    /// The operator granted it to a plugin.
+    Grant(Arc<Granted>),
+}
+
+/// What the operator granted to a plugin, as far as no policy denies it.
+pub(super) struct Granted {
+    /// The plugin as a caller.
+    pub(super) caller: Caller,
+    pub(super) plan: Arc<Plan>,
 }
 
 impl Authority {
-    fn allows(&self, call: &Call, record: &Record, before: Option<&Record>) -> bool {
+    fn plan(&self) -> &Plan {
         match self {
-            Authority::Plan(plan) => plan.allows(&call.context(record, before)),
-            Authority::Grant(_) => true,
+            Authority::Plan(plan) => plan,
+            Authority::Grant(granted) => &granted.plan,
         }
+    }
+
+    fn context<'a>(&'a self, call: &'a Call, record: &'a Record, before: Option<&'a Record>) -> Context<'a> {
+        match self {
+            Authority::Plan(_) => call.context(record, before),
+            Authority::Grant(granted) => Context { caller: &granted.caller, ..call.context(record, before) },
+        }
+    }
+
+    fn allows(&self, call: &Call, record: &Record, before: Option<&Record>) -> bool {
+        self.plan().allows(&self.context(call, record, before))
     }
 
     /// The ground on which records that depend on this one are changed with it.
     fn of_dependents(&self, call: &Call, action: Action, collection: &Collection) -> Result<Authority, Error> {
         match self {
             Authority::Plan(_) => call.plan(action, collection).map(Authority::Plan),
-            Authority::Grant(plugin) => Ok(Authority::Grant(Arc::clone(plugin))),
+            Authority::Grant(granted) => {
+                let plan = call.world.policies.granted_plan(&granted.caller, action, collection);
+                Ok(Authority::Grant(Arc::new(Granted { caller: granted.caller.clone(), plan })))
+            }
         }
     }
 }
@@ -74,8 +95,10 @@ pub(super) async fn create(
     }
     check_write_mask(call, &authority, collection, (&new, None), (&given, &[]))?;
 
+    take_turns(call, transaction, collection).await?;
     store::records::insert(transaction, collection, &new).await.map_err(|error| not_unique(collection, error))?;
     log(call, transaction, collection, &authority, "create", (None, Some(new.record())), ran).await?;
+    rules::after_write(call, transaction, &subject, Some(new.record())).await?;
     Ok(new.into_record())
 }
 
@@ -121,11 +144,13 @@ pub(super) async fn update(
     }
     check_write_mask(call, &authority, collection, (&new, Some(&stored)), (&given, &unseen))?;
 
+    take_turns(call, transaction, collection).await?;
     store::records::update(transaction, collection, &new).await.map_err(|error| not_unique(collection, error))?;
     if password_changed(collection, &stored, new.record()) {
         store::sessions::remove_all(transaction, &stored.id).await?;
     }
     log(call, transaction, collection, &authority, "update", (Some(&stored), Some(new.record())), ran).await?;
+    rules::after_write(call, transaction, &subject, Some(new.record())).await?;
     Ok(new.into_record())
 }
 
@@ -212,12 +237,22 @@ async fn delete_with(
     going.depth += 1;
     release_dependents(call, transaction, collection, &authority, id, going).await?;
     going.depth -= 1;
+    take_turns(call, transaction, collection).await?;
     store::records::remove(transaction, collection, id).await?;
     if collection.name() == USERS {
         store::sessions::remove_all(transaction, id).await?;
     }
     log(call, transaction, collection, &authority, "delete", (Some(&stored), None), ran).await?;
+    rules::after_write(call, transaction, &subject, None).await?;
     Ok(stored)
+}
+
+/// A rule that decides by a search must not miss what is written here: nothing in the database would notice.
+async fn take_turns(call: &Call, transaction: &Transaction, collection: &Collection) -> Result<(), Error> {
+    if call.world.plugins.searches(collection.name()) {
+        store::guards::take(transaction, collection.name(), &call.caller.tenant).await?;
+    }
+    Ok(())
 }
 
 /// Reads the stored record, locked. One that the plan does not allow is not there for this caller.
@@ -283,10 +318,10 @@ fn check_write_mask(
     (new, before): (&NewRecord, Option<&Record>),
     (given, unseen): (&[String], &[String]),
 ) -> Result<(), Error> {
-    let Authority::Plan(plan) = authority else { return Ok(()) };
+    let plan = authority.plan();
     let after = new.record();
-    let mask = plan.fields(&call.context(after, before));
-    let mask_before = before.map(|before| plan.fields(&call.context(before, Some(before))));
+    let mask = plan.fields(&authority.context(call, after, before));
+    let mask_before = before.map(|before| plan.fields(&authority.context(call, before, Some(before))));
     let mut violations = Violations::default();
     let changed = validate::changed_fields(before, after).into_iter();
     let fields: BTreeSet<&str> = changed.chain(unseen.iter().map(String::as_str)).collect();
@@ -400,7 +435,7 @@ async fn log(
 ) -> Result<(), Error> {
     let (principal, policies) = match authority {
         Authority::Plan(plan) => (call.caller.principal.to_string(), plan.rules().iter().map(|policy| policy.id().to_string()).collect()),
-        Authority::Grant(plugin) => (format!("plugin:{plugin}"), Vec::new()),
+        Authority::Grant(granted) => (granted.caller.principal.to_string(), Vec::new()),
     };
     let (before, after) =
         (before.map(|record| without_passwords(collection, record)), after.map(|record| without_passwords(collection, record)));

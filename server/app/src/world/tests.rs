@@ -24,7 +24,7 @@ impl Nodes {
         let store = Store::open(&database, config.memory()).await.expect("a store");
         let mut nodes = Vec::new();
         for _ in 0..count {
-            nodes.push(App::on(store.clone(), config.clone()).await.expect("a node"));
+            nodes.push(App::on(store.clone(), config.clone(), Compiling::Here).await.expect("a node"));
         }
         Self { nodes, folder }
     }

@@ -49,6 +49,7 @@ pub(super) fn read(text: &str) -> Result<Parts, Error> {
     let mut ready = health("ready", "See whether requests are served: the database answers.");
     ready["get"]["responses"]["503"] = json!({"description": ""});
     paths.insert("/readyz".to_owned(), ready);
+    paths.insert("/metrics".to_owned(), metrics());
     normalise_paths(&mut paths, &types)?;
     let mut info = root.remove("info").unwrap_or_else(|| json!({"title": "Ironrule", "version": "0"}));
     remove_blank(&mut info, "description");
@@ -84,6 +85,13 @@ fn health(verb: &str, summary: &str) -> Value {
     let schema = json!({"type": "object", "required": ["status"], "properties": {"status": {"type": "string"}}});
     let answer = json!({"description": "Yes.", "content": {"application/json": {"schema": schema}}});
     json!({"get": {"operationId": format!("system_{verb}"), "summary": summary, "responses": {"200": answer}}})
+}
+
+/// Nor is the page for monitors.
+fn metrics() -> Value {
+    let answer = json!({"description": "The text format of Prometheus.", "content": {"text/plain": {"schema": {"type": "string"}}}});
+    let summary = "See what is counted on this node, for a monitor; needs a policy that allows to read `_metrics`.";
+    json!({"get": {"operationId": "system_metrics", "summary": summary, "responses": {"200": answer}}})
 }
 
 fn normalise_paths(paths: &mut Object, types: &Object) -> Result<(), Error> {

@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 
 use super::Object;
 
+/// The types that OpenAPI 3.0 knows.
+const TYPES: [&str; 6] = ["array", "boolean", "integer", "number", "object", "string"];
+
 /// The schema in the words of OpenAPI 3.0; none if there is none, or no words for it.
 pub(super) fn translate(schema: &Given) -> Option<Object> {
     match schema {
@@ -35,11 +38,18 @@ fn add(translated: &mut Object, keyword: &str, value: &Given) -> Option<()> {
             number(value)?
         }
         "multipleOf" | "minLength" | "maxLength" | "minItems" | "maxItems" | "minProperties" | "maxProperties" => number(value)?,
-        "uniqueItems" | "deprecated" => json!(value),
-        "enum" | "default" => json!(value),
+        "uniqueItems" | "deprecated" => match value {
+            Given::Bool(_) => json!(value),
+            _ => return None,
+        },
+        "default" => json!(value),
+        "enum" => match value {
+            Given::List(values) if !values.is_empty() => json!(value),
+            _ => return None,
+        },
         "required" => match value {
             Given::List(names) if names.is_empty() => return Some(()),
-            Given::List(_) => json!(value),
+            Given::List(names) if names.iter().all(|name| name.as_text().is_some()) => json!(value),
             _ => return None,
         },
         "const" => {
@@ -78,6 +88,9 @@ fn add_type(translated: &mut Object, value: &Given) -> Option<()> {
     let before = names.len();
     names.retain(|name| *name != "null");
     let [name] = names[..] else { return None };
+    if !TYPES.contains(&name) {
+        return None;
+    }
     if before > 1 {
         translated.insert("nullable".to_owned(), true.into());
     }

@@ -2,17 +2,22 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use model::{Collection, Draft, FieldType, Value};
-use plugins::{BoxFuture, Failure, Records};
+use model::{Action, Caller, Collection, Draft, FieldType, NewRecord, Principal, Record, Value, validate, value::Object};
+use plugins::{BoxFuture, Effect, Failure, Records, WritesAs};
 use store::{Transaction, records::Ground};
 
-use super::{
-    list::{Question, parse},
-    rules::record_json,
-    steps::{self, Authority, Change},
-    update::Manner,
+use super::{record_json, run::Play};
+use crate::{
+    Error,
+    call::Call,
+    outbox,
+    plugins::Bound,
+    records::{
+        list::{Question, parse},
+        steps::{self, Authority, Change, Granted},
+        update::Manner,
+    },
 };
-use crate::{Error, call::Call, plugins::Installed};
 
 /// How deep rules may trigger rules.
 const DEPTH_MAX: u8 = 4;
@@ -35,14 +40,15 @@ impl Fault {
 pub(super) struct RuleRecords {
     call: Call,
     transaction: Transaction,
-    plugin: Arc<str>,
+    bound: Bound,
+    play: Play,
     fault: Fault,
 }
 
 impl RuleRecords {
-    pub(super) fn new(call: &Call, transaction: &Transaction, installed: &Installed, fault: &Fault) -> Self {
+    pub(super) fn new(call: &Call, transaction: &Transaction, bound: &Bound, play: Play, fault: &Fault) -> Self {
         let call = Call { depth: call.depth + 1, ..call.clone() };
-        Self { call, transaction: transaction.clone(), plugin: installed.name().into(), fault: fault.clone() }
+        Self { call, transaction: transaction.clone(), bound: bound.clone(), play, fault: fault.clone() }
     }
 
     /// What the guest hears of an error. One that leaves the transaction useless ends the guest.
@@ -56,8 +62,10 @@ impl RuleRecords {
             let details = serde_json::json!({ "errors": violations }).to_string();
             return Failure { details, ..Failure::new("invalid", message) };
         }
-        match error {
+        let decided = if let Error::Decided { error, .. } = error { *error } else { error };
+        match decided {
             Error::NotFound { .. } => Failure::new("not-found", message),
+            Error::Denied { .. } | Error::Unauthenticated | Error::FieldsDenied(_) => Failure::new("not-allowed", message),
             Error::Referenced { .. } => Failure::new("conflict", message),
             Error::Body(_) => Failure::new("invalid", message),
             error => {
@@ -84,8 +92,18 @@ impl RuleRecords {
         Ok(draft)
     }
 
-    fn authority(&self) -> Authority {
-        Authority::Grant(Arc::clone(&self.plugin))
+    /// On which ground the plugin writes: its grants as far as no policy denies them, or also what the policies allow to the caller.
+    fn authority(&self, action: Action, collection: &Collection) -> Result<Authority, Error> {
+        match self.bound.installed.manifest().writes_as {
+            WritesAs::Caller => self.call.plan(action, collection).map(Authority::Plan),
+            WritesAs::Plugin => {
+                let name = self.bound.installed.name().to_owned();
+                let caller = Caller::new(Principal::Plugin(name), &self.call.caller.tenant, Object::new());
+                let caller = self.call.world.policies.with_roles(caller);
+                let plan = self.call.world.policies.granted_plan(&caller, action, collection);
+                Ok(Authority::Grant(Arc::new(Granted { caller, plan })))
+            }
+        }
     }
 
     fn draft(content: &str) -> Result<Draft, Error> {
@@ -104,20 +122,58 @@ impl RuleRecords {
         Ok(())
     }
 
+    async fn stored(&self, collection: &Collection, id: &str) -> Result<Option<Record>, Error> {
+        let tenant = &self.call.caller.tenant;
+        Ok(match self.play {
+            // What a rule has read must not change before the commit, or it would have decided about something else.
+            Play::Real => store::records::get_locked(&self.transaction, collection, tenant, id).await?,
+            Play::Shadow => store::records::get(&self.transaction, collection, tenant, id).await?,
+        })
+    }
+
     async fn read(&self, collection: &str, id: &str) -> Result<Option<String>, Error> {
         let collection = self.collection(collection)?;
-        // What a rule has read must not change before the commit, or it would have decided about something else.
-        let record = store::records::get_locked(&self.transaction, &collection, &self.call.caller.tenant, id).await?;
-        Ok(record.map(|record| record_json(&collection, &record)))
+        Ok(self.stored(&collection, id).await?.map(|record| record_json(&collection, &record)))
+    }
+
+    /// What would be stored, without the rules that it would run.
+    fn shadow_create(&self, collection: &Collection, mut draft: Draft) -> Result<Record, Error> {
+        let caller = self.call.caller.principal.id();
+        validate::fill_defaults(collection, &mut draft, caller);
+        let (tenant, now) = (self.call.caller.tenant.clone(), self.call.now.to_string());
+        let stamp = validate::Stamp { id: steps::next_id(), tenant, now, caller: caller.map(str::to_owned) };
+        validate::create(collection, draft, stamp).map(NewRecord::into_record).map_err(Error::Invalid)
+    }
+
+    async fn shadow_update(&self, collection: &Collection, id: &str, draft: Draft) -> Result<Record, Error> {
+        let stored = self.stored(collection, id).await?.ok_or_else(|| Error::no_record(id))?;
+        let draft = validate::merged(&stored, draft);
+        validate::update(collection, &stored, draft, &self.call.now).map(NewRecord::into_record).map_err(Error::Invalid)
+    }
+
+    async fn enqueue_effect(&self, effect: Effect) -> Result<String, Error> {
+        let row = outbox::effect(&self.call, &self.bound, effect)?;
+        if self.play == Play::Real {
+            self.call.enqueue(&self.transaction, &row).await?;
+        }
+        Ok(row.id)
     }
 
     async fn search(&self, collection: &str, query: &str) -> Result<String, Error> {
         let collection = self.collection(collection)?;
         let parsed = parse(&collection, &question(query)?)?;
+        if self.play == Play::Real {
+            // What the search has not found must not appear before the commit either.
+            store::guards::take(&self.transaction, collection.name(), &self.call.caller.tenant).await?;
+        }
         let ground = Ground { caller: &self.call.caller, now: &self.call.now, guards: &[] };
         let records = store::records::list(&self.transaction, &collection, ground, &parsed.list).await?;
-        let texts: Vec<String> = records.iter().map(|record| record_json(&collection, record)).collect();
-        Ok(format!("[{}]", texts.join(",")))
+        let chosen = parsed.fields;
+        let texts = records.into_iter().map(|mut record| {
+            record.values.retain(|name, _| chosen.as_ref().is_none_or(|chosen| chosen.iter().any(|field| field == name)));
+            record_json(&collection, &record)
+        });
+        Ok(format!("[{}]", texts.collect::<Vec<_>>().join(",")))
     }
 }
 
@@ -129,6 +185,7 @@ fn question(query: &str) -> Result<Question, Error> {
         let text = match value {
             Value::Text(text) => text,
             Value::Integer(number) => number.to_string(),
+            Value::List(names) => names.iter().filter_map(Value::as_text).collect::<Vec<_>>().join(","),
             _ => String::new(),
         };
         match name.as_str() {
@@ -136,8 +193,9 @@ fn question(query: &str) -> Result<Question, Error> {
             "sort" => question.sort = Some(text),
             "limit" => question.limit = Some(text),
             "offset" => question.offset = Some(text),
+            "fields" => question.fields = Some(text),
             other => {
-                let message = format!("unknown member `{other}`; a query has `filter`, `sort`, `limit` and `offset`");
+                let message = format!("unknown member `{other}`; a query has `filter`, `sort`, `limit`, `offset` and `fields`");
                 return Err(Error::Query(model::Violation::new(model::Pointer::field(other), "query.unknown", message).into()));
             }
         }
@@ -171,7 +229,13 @@ impl Records for RuleRecords {
             let story = async {
                 let collection = self.collection(collection)?;
                 let draft = Self::draft_for(&collection, content)?;
-                let record = steps::create(&self.call, &self.transaction, &collection, self.authority(), draft).await?;
+                let record = match self.play {
+                    Play::Shadow => self.shadow_create(&collection, draft)?,
+                    Play::Real => {
+                        let authority = self.authority(Action::Create, &collection)?;
+                        steps::create(&self.call, &self.transaction, &collection, authority, draft).await?
+                    }
+                };
                 Ok(record_json(&collection, &record))
             };
             story.await.map_err(|error| self.failed_write(error, writes))
@@ -184,8 +248,15 @@ impl Records for RuleRecords {
             let writes = self.transaction.writes();
             let story = async {
                 let collection = self.collection(collection)?;
-                let change = Change { id, draft: Self::draft_for(&collection, patch)?, manner: Manner::Merge, if_match: None };
-                let record = steps::update(&self.call, &self.transaction, &collection, self.authority(), change).await?;
+                let draft = Self::draft_for(&collection, patch)?;
+                let record = match self.play {
+                    Play::Shadow => self.shadow_update(&collection, id, draft).await?,
+                    Play::Real => {
+                        let authority = self.authority(Action::Update, &collection)?;
+                        let change = Change { id, draft, manner: Manner::Merge, if_match: None };
+                        steps::update(&self.call, &self.transaction, &collection, authority, change).await?
+                    }
+                };
                 Ok(record_json(&collection, &record))
             };
             story.await.map_err(|error| self.failed_write(error, writes))
@@ -198,9 +269,19 @@ impl Records for RuleRecords {
             let writes = self.transaction.writes();
             let story = async {
                 let collection = self.collection(collection)?;
-                steps::delete(&self.call, &self.transaction, &collection, self.authority(), id, None).await.map(drop)
+                match self.play {
+                    Play::Shadow => self.stored(&collection, id).await?.map(drop).ok_or_else(|| Error::no_record(id)),
+                    Play::Real => {
+                        let authority = self.authority(Action::Delete, &collection)?;
+                        steps::delete(&self.call, &self.transaction, &collection, authority, id, None).await.map(drop)
+                    }
+                }
             };
             story.await.map_err(|error| self.failed_write(error, writes))
         })
+    }
+
+    fn enqueue<'a>(&'a mut self, effect: Effect) -> BoxFuture<'a, Result<String, Failure>> {
+        Box::pin(async move { self.enqueue_effect(effect).await.map_err(|error| self.failure(error)) })
     }
 }

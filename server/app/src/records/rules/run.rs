@@ -1,0 +1,135 @@
+//! One run of one rule: what it is asked, which records it sees, what is kept of it. What the answer means is for the hooks to say.
+
+use std::sync::Arc;
+
+use model::{Principal, Value, value::Object};
+use plugins::{Event, Hook, LogLevel, LogLine, Outcome, Refusal, Rejection, Run};
+use store::Transaction;
+
+use super::records::{Fault, RuleRecords};
+use crate::{
+    Error,
+    call::Call,
+    plugins::{Bound, Installed},
+    watch::Observed,
+};
+
+/// What a rule is asked. The texts are JSON.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub(super) hook: Hook,
+    /// What happens to the record, or what else calls the rule.
+    pub(super) operation: String,
+    /// Empty where no record is concerned.
+    pub(super) collection: String,
+    pub(super) id: String,
+    pub(super) before: Option<String>,
+    pub(super) after: Option<String>,
+    /// What the context says beside the usual members.
+    pub(super) context: Object,
+}
+
+/// Whether what a rule does is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Play {
+    Real,
+    /// The rule is only watched: it reads, and its writes and effects are answered as if they were done.
+    Shadow,
+}
+
+/// Why a rule gave no outcome.
+pub(super) enum Stopped {
+    /// It said no.
+    Rejected(Rejection),
+    /// It failed, or the transaction did.
+    Error(Error),
+}
+
+/// Runs a rule in the instance that this attempt keeps for its plugin.
+pub(super) async fn run(call: &Call, transaction: &Transaction, bound: &Bound, play: Play, asked: Asked) -> Result<Outcome, Stopped> {
+    let (installed, rule) = (&bound.installed, &*bound.rule);
+    let plugin = installed.plugin().map_err(Stopped::Error)?;
+    let event = event(call, installed, rule, play, asked);
+    let fault = Fault::default();
+    let records = RuleRecords::new(call, transaction, bound, play, &fault);
+    let mut ground = installed.ground.clone();
+    ground.record = call.app.watch.wants_transcript(&installed.label(), rule, play == Play::Shadow);
+    let kept = ground.record.then(|| event.clone());
+    let run = plugin.run(&call.attempt.instances, ground, Box::new(records), event).await;
+    if play == Play::Real {
+        report(call, installed, rule, &run.logs);
+    }
+    call.app.watch.note(&Observed { call, installed, rule, event: kept.as_ref(), run: &run, shadow: play == Play::Shadow });
+    answer(call, installed, rule, run, &fault)
+}
+
+fn answer(call: &Call, installed: &Installed, rule: &str, run: Run, fault: &Fault) -> Result<Outcome, Stopped> {
+    match run.result {
+        Ok(outcome) => Ok(outcome),
+        Err(Refusal::Rejected(rejection)) => Err(Stopped::Rejected(rejection)),
+        Err(Refusal::Failed(failure)) => {
+            tracing::error!(request = %call.id, plugin = %installed.label(), rule, code = failure.code, detail = failure.message, "a rule failed");
+            let (plugin, code, detail) = (installed.name().to_owned(), failure.code, failure.message);
+            Err(Stopped::Error(Error::PluginFailed { plugin, code, detail }))
+        }
+        Err(Refusal::Host(failure)) => Err(Stopped::Error(fault.take().unwrap_or(Error::Internal(failure.message)))),
+    }
+}
+
+fn event(call: &Call, installed: &Installed, rule: &str, play: Play, asked: Asked) -> Event {
+    let Asked { hook, operation, collection, id, before, after, context: more } = asked;
+    let mut context = Object::new();
+    context.insert("now".to_owned(), Value::from(&*call.now));
+    context.insert("request".to_owned(), Value::from(&*call.id));
+    context.insert("caller".to_owned(), caller(call));
+    context.insert("tenant".to_owned(), Value::from(call.caller.tenant.as_str()));
+    context.insert("depth".to_owned(), Value::Integer(i64::from(call.depth)));
+    context.insert("dry_run".to_owned(), Value::Bool(play == Play::Shadow));
+    context.extend(more);
+    Event {
+        seed: seed(&[&call.id, installed.name(), rule, &id]),
+        rule: rule.to_owned(),
+        hook,
+        operation,
+        collection,
+        id,
+        before,
+        after,
+        context: Value::Object(context).to_json(),
+        now_ms: u64::try_from(call.moment.timestamp_millis()).unwrap_or_default(),
+        depth: usize::from(call.depth),
+    }
+}
+
+/// Who asked, with the attributes that conditions see too; null for nobody known.
+fn caller(call: &Call) -> Value {
+    if call.caller.principal == Principal::Anonymous {
+        return Value::Null;
+    }
+    let mut caller = call.caller.attributes.clone();
+    caller.insert("principal".to_owned(), Value::from(call.caller.principal.to_string()));
+    Value::Object(caller)
+}
+
+/// The same for every attempt of a request, so that one that is run again decides the same.
+fn seed(parts: &[&str]) -> u64 {
+    let mut hasher = blake3::Hasher::new();
+    for part in parts {
+        hasher.update(part.as_bytes()).update(b"\x1f");
+    }
+    let mut first = [0_u8; 8];
+    first.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+    u64::from_le_bytes(first)
+}
+
+fn report(call: &Call, installed: &Arc<Installed>, rule: &str, logs: &[LogLine]) {
+    for line in logs {
+        let (plugin, message, fields) = (installed.name(), &line.message, &line.fields);
+        match line.level {
+            LogLevel::Debug => tracing::debug!(request = %call.id, plugin, rule, fields, "{message}"),
+            LogLevel::Info => tracing::info!(request = %call.id, plugin, rule, fields, "{message}"),
+            LogLevel::Warn => tracing::warn!(request = %call.id, plugin, rule, fields, "{message}"),
+            LogLevel::Error => tracing::error!(request = %call.id, plugin, rule, fields, "{message}"),
+        }
+    }
+}
