@@ -8,6 +8,7 @@
 
 mod answer;
 pub mod compile;
+mod componentize;
 mod contract;
 mod effect;
 mod engine;
@@ -28,6 +29,7 @@ mod transcript;
 mod wasi;
 
 pub use compile::{Cache, CompileLimits, Compiler};
+pub use componentize::componentize;
 pub use effect::{Effect, EffectKind, EffectOptions, Email, Job, Webhook, webhook_host};
 pub use error::Error;
 pub use grants::Grants;

@@ -44,8 +44,10 @@ const DEMO_PASSWORD: &str = "demo-password-1";
 #[serde(deny_unknown_fields)]
 struct Collections {
     /// Further fields for collections that exist, by name.
+    #[serde(default)]
     extend: BTreeMap<String, Vec<model::Field>>,
     /// New collections, those that others point to first.
+    #[serde(default)]
     create: Vec<Definition>,
 }
 
@@ -117,6 +119,15 @@ pub(crate) fn catalog(text: &str) -> Result<Catalog, String> {
         catalog.insert(collection.name().to_owned(), collection);
     }
     Ok(catalog)
+}
+
+/// Makes the collections of a file of the form `collections.json`.
+///
+/// # Errors
+/// What is wrong with the file, or what the stories of collections report.
+pub(crate) async fn define_text(call: &Call, text: &str) -> Result<(), Error> {
+    let collections = serde_json::from_str(text).map_err(|error| Error::Configuration(format!("collections.json: {error}")))?;
+    define(call, collections).await
 }
 
 async fn define(call: &Call, collections: Collections) -> Result<(), Error> {

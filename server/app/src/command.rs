@@ -1,4 +1,6 @@
-//! The command line: `serve`, `admin create`, `openapi`, `policy`, `version`.
+//! The command line: `serve`, `admin create`, `openapi`, `policy`, `plugin`, `version`.
+
+mod plugin;
 
 mod policy;
 
@@ -52,6 +54,11 @@ enum Command {
         #[command(subcommand)]
         command: policy::PolicyCommand,
     },
+    /// Write, test, install and watch plugins.
+    Plugin {
+        #[command(subcommand)]
+        command: plugin::PluginCommand,
+    },
     /// Print the version.
     Version,
 }
@@ -98,6 +105,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
             Ok(())
         }
         Command::Policy { command } => policy::run(command, load).await,
+        Command::Plugin { command } => plugin::run(command).await,
         Command::Version => {
             println!("ironrule {}", env!("CARGO_PKG_VERSION"));
             Ok(())

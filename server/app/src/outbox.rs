@@ -14,6 +14,8 @@ mod guard;
 
 mod email;
 
+mod crowd;
+
 mod schedule;
 
 mod look;
@@ -46,6 +48,7 @@ pub struct Outbox {
     stopping: watch::Sender<bool>,
     http: webhook::Sender,
     mail: Option<email::Mailer>,
+    crowd: crowd::Crowd,
     /// The last slot of each schedule that is known to be taken care of.
     slots: Mutex<HashMap<String, String>>,
 }
@@ -62,6 +65,7 @@ impl Outbox {
             stopping: watch::Sender::new(false),
             http: webhook::Sender::new(&config.webhook_private_hosts),
             mail: email::Mailer::new(config)?,
+            crowd: crowd::Crowd::default(),
             slots: Mutex::default(),
         })
     }
@@ -94,6 +98,8 @@ enum Failed {
     After(Duration, String),
     /// There was no attempt, because the operator has stopped the plugin: it comes as soon as that is over.
     Held(String),
+    /// There was no attempt, because too many others are there already.
+    Crowded(String),
     /// No attempt will.
     ForGood(String),
 }

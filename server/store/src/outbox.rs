@@ -14,7 +14,7 @@ use crate::{
     transaction::{Run, bind},
 };
 
-pub use claim::{Again, Claimed, Ended, claim, end, next_due, put_back, recover, recover_all, renew};
+pub use claim::{Again, Claim, Claimed, Ended, claim, end, next_due, put_back, recover, recover_all, renew};
 
 const TABLE: &str = "_outbox";
 
@@ -27,6 +27,8 @@ pub struct Row {
     pub id: String,
     /// `webhook`, `email`, `job`, `after-commit` or `scheduled`.
     pub kind: String,
+    /// Who works on it.
+    pub queue: Queue,
     /// The plugin, by name.
     pub plugin: String,
     /// The version that asked for it, as `name@version#digest`.
@@ -51,6 +53,30 @@ pub struct Row {
     pub attempts_max: u32,
     /// How many rules wrote before this, each because of the one before.
     pub depth: u8,
+}
+
+/// Who works on a row. What waits for others must not hold up what does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Queue {
+    /// Work of this server itself.
+    Inside,
+    /// Messages to somebody else, who may take long to answer.
+    Outside,
+}
+
+impl Queue {
+    /// Every queue.
+    pub const ALL: [Queue; 2] = [Queue::Inside, Queue::Outside];
+
+    /// The word for it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Queue::Inside => "inside",
+            Queue::Outside => "outside",
+        }
+    }
 }
 
 /// How far a row has come.
@@ -112,13 +138,15 @@ impl State {
 /// # Errors
 /// What the database reports.
 pub async fn insert(run: &impl Run, row: &Row) -> Result<(), Error> {
-    let text = "CREATE $id CONTENT { _key: $key, kind: $kind, plugin: $plugin, version: $version, rule: $rule, payload: $payload,
+    let text =
+        "CREATE $id CONTENT { _key: $key, kind: $kind, queue: $queue, plugin: $plugin, version: $version, rule: $rule, payload: $payload,
         ordered: $turn, turn: $turn, tenant: $tenant, caller: $caller, request: $request, created: $created, not_before: $due, due: $due,
         attempts_max: $max, depth: $depth, attempts: 0, state: 'pending' } RETURN NONE";
     let binds = vec![
         bind("id", record_id(TABLE, &row.id)),
         bind("key", row.id.clone()),
         bind("kind", row.kind.clone()),
+        bind("queue", row.queue.name().to_owned()),
         bind("plugin", row.plugin.clone()),
         bind("version", row.version.clone()),
         bind("rule", row.rule.clone()),
@@ -220,21 +248,28 @@ pub async fn remove(run: &impl Run, id: &str) -> Result<bool, Error> {
 /// What the database reports; what was removed until then stays removed.
 pub async fn purge(run: &impl Run, state: State, before: &str) -> Result<usize, Error> {
     let mut purged = 0;
-    loop {
-        // An ended row is due when it ended. Not all at once: a transaction of a million rows would hold up everybody else.
-        let text = format!("SELECT VALUE id FROM {TABLE} WHERE state = $state AND due < $before ORDER BY due LIMIT {PURGED_AT_ONCE}");
-        let binds = vec![bind("state", state.name().to_owned()), bind("before", before.to_owned())];
-        let ids: Vec<Stored> = run.run(text, binds).await?.into_iter().flat_map(rows).collect();
-        let last = ids.len() < PURGED_AT_ONCE;
-        if !ids.is_empty() {
-            let binds = vec![bind("ids", ids), bind("state", state.name().to_owned())];
-            let removed = run.run("DELETE $ids WHERE state = $state RETURN BEFORE".to_owned(), binds).await?;
-            purged += removed.into_iter().flat_map(rows).count();
-        }
-        if last {
-            return Ok(purged);
+    for queue in Queue::ALL {
+        loop {
+            // An ended row is due when it ended. Not all at once: a transaction of a million rows would hold up everybody else.
+            let removed = purge_some(run, queue, state, before).await?;
+            purged += removed;
+            if removed < PURGED_AT_ONCE {
+                break;
+            }
         }
     }
+    Ok(purged)
+}
+
+async fn purge_some(run: &impl Run, queue: Queue, state: State, before: &str) -> Result<usize, Error> {
+    let which = "state = $state AND queue = $queue AND due < $before";
+    let text = format!("SELECT VALUE id FROM {TABLE} WHERE {which} ORDER BY due LIMIT {PURGED_AT_ONCE}");
+    let state = bind("state", state.name().to_owned());
+    let binds = vec![state.clone(), bind("queue", queue.name().to_owned()), bind("before", before.to_owned())];
+    let ids: Vec<Stored> = run.run(text, binds).await?.into_iter().flat_map(rows).collect();
+    // One that is replayed in this moment is not removed.
+    let removed = run.run("DELETE $ids WHERE state = $state RETURN BEFORE".to_owned(), vec![bind("ids", ids), state]).await?;
+    Ok(removed.into_iter().flat_map(rows).count())
 }
 
 fn delivery(row: Stored) -> Result<Delivery, Error> {
@@ -250,6 +285,7 @@ fn delivery(row: Stored) -> Result<Delivery, Error> {
         row: Row {
             id: row.text("_key")?,
             kind: row.text("kind")?,
+            queue: if row.text("queue")? == Queue::Inside.name() { Queue::Inside } else { Queue::Outside },
             plugin: row.text("plugin")?,
             version: row.text("version")?,
             rule: row.text("rule")?,

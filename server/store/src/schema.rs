@@ -37,7 +37,7 @@ pub(crate) async fn migrate(store: &Store) -> Result<(), Error> {
     let tables = SYSTEM_TABLES.map(|table| format!("DEFINE TABLE IF NOT EXISTS {table} SCHEMALESS PERMISSIONS NONE;")).concat();
     let indexes = "DEFINE INDEX IF NOT EXISTS by_account ON _sessions FIELDS account;
         DEFINE INDEX IF NOT EXISTS by_expiry ON _decisions FIELDS expires;
-        DEFINE INDEX IF NOT EXISTS by_due ON _outbox FIELDS state, due;
+        DEFINE INDEX IF NOT EXISTS by_due ON _outbox FIELDS state, queue, due;
         DEFINE INDEX IF NOT EXISTS by_turn ON _outbox FIELDS turn, _key;
         DEFINE INDEX IF NOT EXISTS by_state ON _outbox FIELDS state, _key;
         DEFINE INDEX IF NOT EXISTS by_record ON _changes FIELDS collection, record;";

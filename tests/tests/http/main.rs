@@ -15,6 +15,10 @@ mod roles;
 
 mod plugins;
 
+mod plugin_author;
+
+mod rules;
+
 mod deliveries;
 
 mod document;

@@ -45,6 +45,9 @@ pub(super) async fn deliver(app: &App, installed: &Installed, delivery: &Deliver
     }
     let email: Email = serde_json::from_str(&delivery.row.payload).map_err(row::internal)?;
     let message = message(&mailer.from, &delivery.row, &email).map_err(Failed::ForGood)?;
+    let Some(_room) = app.outbox.crowd.enter("the mail server").await else {
+        return Err(Failed::Crowded("the mail server has not answered to others yet".to_owned()));
+    };
     match tokio::time::timeout(WITHIN, mailer.transport.send(message)).await {
         Ok(Ok(_)) => Ok(Done::Sent),
         Ok(Err(error)) if error.is_permanent() => Err(Failed::ForGood(error.to_string())),

@@ -5,7 +5,7 @@ use model::{Principal, Value, time::datetime_text};
 use plugins::{Effect, EffectKind, Job};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use store::outbox::Row;
+use store::outbox::{Queue, Row};
 
 use crate::{Error, call::Call, plugins::Bound, records::next_id};
 
@@ -120,6 +120,7 @@ fn new(call: &Call, bound: &Bound, kind: &str) -> Result<Row, Error> {
     Ok(Row {
         id: next_id(),
         kind: kind.to_owned(),
+        queue: if matches!(kind, "webhook" | "email") { Queue::Outside } else { Queue::Inside },
         plugin: bound.installed.name().to_owned(),
         version: bound.installed.label(),
         rule: bound.rule.to_string(),

@@ -102,14 +102,17 @@ pub(super) async fn deliver(app: &App, installed: &Installed, delivery: &Deliver
     let row = &delivery.row;
     let webhook: Webhook = serde_json::from_str(&row.payload).map_err(row::internal)?;
     let url = Url::parse(&webhook.url).map_err(|error| Failed::ForGood(format!("`{}`: {error}", webhook.url)))?;
-    let host = url.host_str().unwrap_or_default();
+    let place = url.host_str().unwrap_or_default().to_owned();
     // A grant that was taken back holds for what waits, too.
-    if !installed.grants().calls(host) {
-        return Err(Failed::ForGood(format!("no grant for webhooks to `{host}` any more")));
+    if !installed.grants().calls(&place) {
+        return Err(Failed::ForGood(format!("no grant for webhooks to `{place}` any more")));
     }
     let sender = &app.outbox.http;
     let reach = sender.guard.check(&url).map_err(Failed::ForGood)?;
     let secrets = set_secrets(installed).unwrap_or_else(|| vec![derived_secret(app, &row.plugin)]);
+    let Some(_room) = app.outbox.crowd.enter(&place).await else {
+        return Err(Failed::Crowded(format!("`{place}` has not answered to others yet")));
+    };
     let request = request(sender.client(reach).map_err(Failed::Again)?, url, &webhook, &row.id, &secrets)?;
     let answer = request.send().await.map_err(|error| Failed::Again(cause(&error)))?;
     match answer.status().is_success() {

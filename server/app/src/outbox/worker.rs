@@ -8,7 +8,7 @@ use std::{
 
 use chrono::{TimeDelta, Utc};
 use model::time::datetime_text;
-use store::outbox::{self, Again, Claimed, Delivery, Ended};
+use store::outbox::{self, Again, Claim, Claimed, Delivery, Ended, Queue};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
@@ -25,11 +25,18 @@ const RENEW_EVERY: Duration = Duration::from_secs(5);
 /// How long a row of another node, or a tick of a schedule, may wait unnoticed.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Rows that one node works on at the same time.
-const AT_ONCE: usize = 16;
+/// Until when a row is put off that waits for an earlier one of its key. The end of that one brings it back; this is in case that is missed.
+const PUT_OFF_FOR: Duration = Duration::from_secs(600);
+
+/// Rows that one node works on at the same time: rules compute, messages wait for answers.
+const INSIDE_AT_ONCE: usize = 8;
+const OUTSIDE_AT_ONCE: usize = 64;
 
 /// How long the row of a plugin waits that the operator has stopped before it is looked at again.
 const HELD_FOR: Duration = Duration::from_secs(10);
+
+/// Seconds that a row waits which has found no room at its place.
+const CROWDED_SECONDS: std::ops::Range<f64> = 2.0..10.0;
 
 /// Pauses before what could not be noted is tried once more: conflicts are with the renewal of leases and with writers of the same key.
 const NOTE_AGAIN_AFTER_MS: [u64; 8] = [1, 5, 20, 50, 100, 300, 1_000, 3_000];
@@ -57,7 +64,7 @@ pub async fn run(app: App) {
 
 struct Worker {
     app: App,
-    slots: Arc<Semaphore>,
+    slots: [(Queue, Arc<Semaphore>); 2],
     tasks: JoinSet<()>,
     in_hand: InHand,
     renewed: Instant,
@@ -69,7 +76,8 @@ type InHand = Arc<Mutex<BTreeSet<String>>>;
 
 impl Worker {
     fn new(app: App) -> Self {
-        let slots = Arc::new(Semaphore::new(AT_ONCE));
+        let slots = [(Queue::Inside, INSIDE_AT_ONCE), (Queue::Outside, OUTSIDE_AT_ONCE)];
+        let slots = slots.map(|(queue, count)| (queue, Arc::new(Semaphore::new(count))));
         Self { app, slots, tasks: JoinSet::new(), in_hand: InHand::default(), renewed: Instant::now(), looked: None }
     }
 
@@ -106,12 +114,22 @@ impl Worker {
     /// Takes what is due, as far as there are free slots. True if there may be more, and a slot for it.
     async fn take(&mut self) -> bool {
         while self.tasks.try_join_next().is_some() {}
-        let free = self.slots.available_permits();
-        if free == 0 {
+        let mut more = false;
+        for (queue, slots) in self.slots.clone() {
+            more |= self.take_of(queue, &slots).await;
+        }
+        more
+    }
+
+    async fn take_of(&mut self, queue: Queue, slots: &Arc<Semaphore>) -> bool {
+        let limit = slots.available_permits();
+        if limit == 0 {
             return false;
         }
-        let claim = outbox::claim(&self.app.store, &self.app.outbox.worker, (&now(), &after(LEASE)), free).await;
-        let Claimed { rows, more } = match claim {
+        let (now, lease, put_off) = (now(), after(LEASE), after(PUT_OFF_FOR));
+        let worker = &self.app.outbox.worker;
+        let claim = Claim { worker, queue, now: &now, lease: &lease, put_off: &put_off, limit };
+        let Claimed { rows, more } = match outbox::claim(&self.app.store, claim).await {
             Ok(claimed) => claimed,
             // Another node was faster; what it has left comes next.
             Err(store::Error::Conflict) => return true,
@@ -122,10 +140,10 @@ impl Worker {
         };
         for delivery in rows {
             // There are as many as were asked for, and nobody else takes any.
-            let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await else { break };
+            let Ok(slot) = Arc::clone(slots).acquire_owned().await else { break };
             self.start(delivery, slot);
         }
-        more
+        more && slots.available_permits() > 0
     }
 
     fn start(&mut self, delivery: Delivery, slot: OwnedSemaphorePermit) {
@@ -141,19 +159,21 @@ impl Worker {
 
     /// Until there are news or the next row is due, and never longer than rows of other nodes may wait.
     async fn rest(&self) {
-        let left = match self.slots.available_permits() {
-            // Nothing can be taken before somebody is done, and that rings.
-            0 => LOOK_EVERY,
-            _ => self.until_due().await,
-        };
+        let mut left = LOOK_EVERY;
+        for (queue, slots) in &self.slots {
+            // Without a free slot nothing can be taken before somebody is done, and that rings.
+            if slots.available_permits() > 0 {
+                left = left.min(self.until_due(*queue).await);
+            }
+        }
         let _ = tokio::time::timeout(left, self.app.outbox.news.notified()).await;
     }
 
-    async fn until_due(&self) -> Duration {
-        let due = outbox::next_due(&self.app.store).await.ok().flatten();
+    async fn until_due(&self, queue: Queue) -> Duration {
+        let due = outbox::next_due(&self.app.store, queue).await.ok().flatten();
         let due = due.and_then(|due| chrono::DateTime::parse_from_rfc3339(&due).ok());
-        // One that is due already could not be taken a moment ago.
-        let left = due.map(|due| (due.with_timezone(&Utc) - Utc::now()).to_std().unwrap_or(Duration::from_millis(50)));
+        // One that is due already has become so a moment ago, or could not be taken: there is no hurry then.
+        let left = due.map(|due| (due.with_timezone(&Utc) - Utc::now()).to_std().unwrap_or(Duration::from_millis(10)));
         left.unwrap_or(LOOK_EVERY).clamp(Duration::from_millis(1), LOOK_EVERY)
     }
 
@@ -234,6 +254,7 @@ async fn retry_or_give_up(app: &App, delivery: &Delivery, failed: Failed) -> Res
     let left = attempts < row.attempts_max;
     let (mut error, again, attempts) = match failed {
         Failed::Held(reason) => (reason, Some(HELD_FOR), attempts.saturating_sub(1)),
+        Failed::Crowded(reason) => (reason, Some(Duration::from_secs_f64(rand::random_range(CROWDED_SECONDS))), attempts.saturating_sub(1)),
         Failed::Again(error) => (error, left.then(|| pause(attempts)), attempts),
         Failed::After(pause, error) => (error, left.then_some(pause), attempts),
         Failed::ForGood(error) => (error, None, attempts),
@@ -243,7 +264,12 @@ async fn retry_or_give_up(app: &App, delivery: &Delivery, failed: Failed) -> Res
         tracing::error!(delivery = row.id, plugin = row.plugin, kind = row.kind, attempts, error, "a delivery was given up");
         return end(app, delivery, Ended::Dead(&error)).await;
     };
-    tracing::warn!(delivery = row.id, plugin = row.plugin, kind = row.kind, attempts, again_in = ?again, error, "a delivery failed");
+    match attempts == delivery.attempts {
+        true => {
+            tracing::warn!(delivery = row.id, plugin = row.plugin, kind = row.kind, attempts, again_in = ?again, error, "a delivery failed")
+        }
+        false => tracing::debug!(delivery = row.id, plugin = row.plugin, kind = row.kind, again_in = ?again, error, "a delivery waits"),
+    }
     let due = after(again);
     let again = Again { due: &due, error: Some(&error), attempts };
     noted(|| outbox::put_back(&app.store, &app.outbox.worker, delivery, again)).await

@@ -17,7 +17,7 @@ use crate::{
     outbox::{self, Written},
     plugins::Installed,
 };
-pub(crate) use detached::{Detached, in_own_transaction};
+pub(crate) use detached::{Detached, Tried, in_own_transaction, try_out};
 use run::{Asked, Play, Stopped};
 
 /// What is about to be written.

@@ -2,14 +2,36 @@
 //! the row of a lost node back. A row of a key is taken only while no earlier one of that key is left: `turn` holds the key until the row has
 //! ended, so that looking for earlier ones never reads what is done.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use surrealdb::types::Value as Stored;
 
 use crate::{
-    Error,
-    outbox::{Delivery, delivery},
+    Error, Store,
+    outbox::{Delivery, Queue, delivery},
     row::{Row as Columns, first_row, record_id, rows},
     transaction::{Run, bind},
 };
+
+/// Rows that are looked at for one claim: those of a key that wait for an earlier one are put off meanwhile.
+const LOOKED_AT: usize = 64;
+
+/// What a worker wants.
+#[derive(Clone, Copy, Debug)]
+pub struct Claim<'a> {
+    /// Its name.
+    pub worker: &'a str,
+    /// Of which rows.
+    pub queue: Queue,
+    /// Only what is due by now, a canonical datetime like the others.
+    pub now: &'a str,
+    /// Until when its rows are its own.
+    pub lease: &'a str,
+    /// Until when rows are put off that wait for an earlier one of their key, whose end brings them back.
+    pub put_off: &'a str,
+    /// How many.
+    pub limit: usize,
+}
 
 /// What a worker got.
 #[derive(Debug, Default)]
@@ -40,45 +62,74 @@ pub struct Again<'a> {
     pub attempts: u32,
 }
 
-/// Takes up to `limit` rows that are due for a worker, until the lease ends.
+/// Takes rows that are due for a worker.
 ///
 /// # Errors
 /// [`Error::Conflict`] when another worker was faster, and nothing is taken; or what the database reports.
-pub async fn claim(run: &impl Run, worker: &str, (now, lease): (&str, &str), limit: usize) -> Result<Claimed, Error> {
-    let due = format!("SELECT * FROM _outbox WHERE state = 'pending' AND due <= $now ORDER BY due LIMIT {limit}");
-    let found = run.run(due, vec![bind("now", now.to_owned())]).await?;
+pub async fn claim(store: &Store, claim: Claim<'_>) -> Result<Claimed, Error> {
+    let due = format!("SELECT * FROM _outbox WHERE state = 'pending' AND queue = $queue AND due <= $now ORDER BY due LIMIT {LOOKED_AT}");
+    let found = store.run(due, vec![bind("queue", claim.queue.name().to_owned()), bind("now", claim.now.to_owned())]).await?;
     let found: Vec<Delivery> = found.into_iter().flat_map(rows).map(delivery).collect::<Result<_, _>>()?;
-    let more = found.len() == limit;
-    let mut ids = Vec::with_capacity(found.len());
+    let mut more = found.len() == LOOKED_AT;
+    let (mut ready, mut behind, mut heads) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
     for candidate in found {
-        if is_its_turn(run, &candidate, lease).await? {
-            ids.push(record_id("_outbox", &candidate.row.id));
+        if ready.len() == claim.limit {
+            more = true;
+            break;
+        }
+        let (id, key) = (candidate.row.id, candidate.row.key);
+        let head = match key {
+            None => None,
+            Some(key) => match heads.get(&key) {
+                Some(head) => Clone::clone(head),
+                None => heads.entry(key.clone()).or_insert(head_of(store, &key).await?).clone(),
+            },
+        };
+        match head.filter(|head| *head != id) {
+            None => ready.push(record_id("_outbox", &id)),
+            Some(head) => drop(behind.insert(id, head)),
         }
     }
-    if ids.is_empty() {
+    put_off(store, behind, claim.put_off).await?;
+    if ready.is_empty() {
         return Ok(Claimed { rows: Vec::new(), more });
     }
     let text = "UPDATE $ids SET state = 'running', worker = $worker, due = $lease, attempts += 1 WHERE state = 'pending' RETURN AFTER";
-    let binds = vec![bind("ids", ids), bind("worker", worker.to_owned()), bind("lease", lease.to_owned())];
-    let taken = run.run(text.to_owned(), binds).await?;
+    let binds = vec![bind("ids", ready), bind("worker", claim.worker.to_owned()), bind("lease", claim.lease.to_owned())];
+    let taken = store.run(text.to_owned(), binds).await?;
     Ok(Claimed { rows: taken.into_iter().flat_map(rows).map(delivery).collect::<Result<_, _>>()?, more })
 }
 
-/// True for the first row of its key. One that has to wait is put off, so that the rows of a key that nobody can deliver do not stand in the way
-/// of all others; the end of the one before brings it back. Both write the row, so that neither misses the other.
-async fn is_its_turn(run: &impl Run, candidate: &Delivery, lease: &str) -> Result<bool, Error> {
-    let Some(key) = &candidate.row.key else { return Ok(true) };
-    let earlier = "SELECT due FROM _outbox WHERE turn = $turn AND _key < $key ORDER BY _key LIMIT 1";
-    let binds = || vec![bind("turn", key.clone()), bind("key", candidate.row.id.clone())];
-    let Some(earlier) = run.run(earlier.to_owned(), binds()).await?.into_iter().next().and_then(first_row) else { return Ok(true) };
-    let due = Columns::new(earlier)?.optional_text("due").filter(|due| **due > *candidate.due);
-    let put_off = "UPDATE $id SET due = $due WHERE state = 'pending'
-        AND array::len((SELECT VALUE id FROM _outbox WHERE turn = $turn AND _key < $key LIMIT 1)) > 0 RETURN NONE";
-    let mut binds = binds();
-    binds.push(bind("id", record_id("_outbox", &candidate.row.id)));
-    binds.push(bind("due", due.unwrap_or_else(|| lease.to_owned())));
-    match run.run(put_off.to_owned(), binds).await {
-        Ok(_) | Err(Error::Conflict) => Ok(false),
+/// The first row of a key that has not ended.
+async fn head_of(run: &impl Run, key: &str) -> Result<Option<String>, Error> {
+    let text = "SELECT _key FROM _outbox WHERE turn = $turn ORDER BY _key LIMIT 1";
+    let head = run.run(text.to_owned(), vec![bind("turn", key.to_owned())]).await?.into_iter().next().and_then(first_row);
+    head.map(|head| Columns::new(head)?.text("_key")).transpose()
+}
+
+/// Puts off rows that wait for an earlier one, so that a key that nobody can deliver does not stand in the way of all others. The earlier ones
+/// are locked: one that ends in this very moment brings back nothing that it does not see, so either it is seen to have ended, or it conflicts.
+async fn put_off(store: &Store, behind: BTreeMap<String, String>, until: &str) -> Result<(), Error> {
+    if behind.is_empty() {
+        return Ok(());
+    }
+    let transaction = store.begin().await?;
+    let heads: BTreeSet<&String> = behind.values().collect();
+    let heads: Vec<Stored> = heads.into_iter().map(|head| record_id("_outbox", head)).collect();
+    let left = transaction.run("SELECT _key, turn FROM $heads FOR UPDATE".to_owned(), vec![bind("heads", heads)]).await?;
+    let mut waited_for = BTreeSet::new();
+    for row in left.into_iter().flat_map(rows) {
+        let mut row = Columns::new(row)?;
+        if row.optional_text("turn").is_some() {
+            waited_for.insert(row.text("_key")?);
+        }
+    }
+    let ids: Vec<Stored> = behind.iter().filter(|(_, head)| waited_for.contains(*head)).map(|(id, _)| record_id("_outbox", id)).collect();
+    let text = "UPDATE $ids SET due = $due WHERE state = 'pending' RETURN NONE";
+    transaction.run(text.to_owned(), vec![bind("ids", ids), bind("due", until.to_owned())]).await?;
+    match transaction.commit().await {
+        // What has changed meanwhile is looked at once more.
+        Ok(()) | Err(Error::Conflict) => Ok(()),
         Err(error) => Err(error),
     }
 }
@@ -167,12 +218,12 @@ pub(super) async fn let_next_begin(run: &impl Run, key: &str) -> Result<(), Erro
     run.run("UPDATE $id SET due = $due WHERE state = 'pending' RETURN NONE".to_owned(), binds).await.map(drop)
 }
 
-/// When the next row is due that nobody has; none if there is none.
+/// When the next row of a queue is due that nobody has; none if there is none.
 ///
 /// # Errors
 /// What the database reports.
-pub async fn next_due(run: &impl Run) -> Result<Option<String>, Error> {
-    let text = "SELECT due FROM _outbox WHERE state = 'pending' ORDER BY due LIMIT 1";
-    let row = run.run(text.to_owned(), Vec::new()).await?.into_iter().next().and_then(first_row);
+pub async fn next_due(run: &impl Run, queue: Queue) -> Result<Option<String>, Error> {
+    let text = "SELECT due FROM _outbox WHERE state = 'pending' AND queue = $queue ORDER BY due LIMIT 1";
+    let row = run.run(text.to_owned(), vec![bind("queue", queue.name().to_owned())]).await?.into_iter().next().and_then(first_row);
     Ok(row.map(Columns::new).transpose()?.and_then(|mut row| row.optional_text("due")))
 }

@@ -17,6 +17,7 @@ fn row(id: &str, key: Option<&str>, second: u32) -> Row {
     Row {
         id: id.to_owned(),
         kind: "webhook".to_owned(),
+        queue: Queue::Outside,
         plugin: "p".to_owned(),
         version: "p@1#d".to_owned(),
         rule: "r".to_owned(),
@@ -38,11 +39,16 @@ async fn put(store: &Store, rows: &[Row]) {
     }
 }
 
-/// Claims at a second, with a lease of fifteen, until there is nothing more; the ids in their order.
+async fn claim_of(store: &Store, queue: Queue, worker: &str, second: u32, limit: usize) -> Claimed {
+    let (now, lease, put_off) = (at(second), at(second + 15), at(3_000));
+    claim(store, Claim { worker, queue, now: &now, lease: &lease, put_off: &put_off, limit }).await.expect("claimed")
+}
+
+/// Claims at a second, with a lease of fifteen, until there is nothing more; in the order of the ids.
 async fn claimed(store: &Store, worker: &str, second: u32) -> Vec<Delivery> {
     let mut all = Vec::new();
     loop {
-        let Claimed { rows, more } = claim(store, worker, (&at(second), &at(second + 15)), 3).await.expect("claimed");
+        let Claimed { rows, more } = claim_of(store, Queue::Outside, worker, second, 3).await;
         all.extend(rows);
         if !more {
             all.sort_by(|one, other| one.row.id.cmp(&other.row.id));
@@ -71,7 +77,8 @@ async fn what_is_due_is_claimed_once() {
     assert!(!end(&store, "one", &first[0], Ended::Delivered, &at(11)).await.expect("not twice"));
     assert!(!end(&store, "two", &first[1], Ended::Delivered, &at(11)).await.expect("not that of another"));
     assert_eq!((state(&store, "a").await, state(&store, "b").await), (State::Delivered, State::Running));
-    assert_eq!(next_due(&store).await.expect("read"), Some(at(60)));
+    assert_eq!(next_due(&store, Queue::Outside).await.expect("read"), Some(at(60)));
+    assert_eq!(next_due(&store, Queue::Inside).await.expect("read"), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -117,24 +124,74 @@ async fn an_attempt_ends_only_itself() {
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_of_a_key_come_one_after_the_other() {
     let store = store().await;
-    let many: Vec<Row> = (0..20).map(|number| row(&format!("k{number:02}"), Some("k"), number)).collect();
+    let many: Vec<Row> = (0..150).map(|number| row(&format!("k{number:03}"), Some("k"), number)).collect();
     put(&store, &many).await;
-    put(&store, &[row("other", None, 30), row("z", Some("z"), 30)]).await;
+    put(&store, &[row("other", None, 170), row("z", Some("z"), 170)]).await;
     // The rows that wait do not stand in the way of others, though they are due for longer.
-    let first = claimed(&store, "one", 40).await;
-    assert_eq!(ids(&first), ["k00", "other", "z"]);
+    let first = claimed(&store, "one", 200).await;
+    assert_eq!(ids(&first), ["k000", "other", "z"]);
     // A failed one holds back the others until it has gone through, and is not overtaken.
-    put_back(&store, "one", &first[0], Again { due: &at(100), error: Some("no"), attempts: 1 }).await.expect("put back");
-    assert!(claimed(&store, "one", 99).await.is_empty());
-    let retried = claimed(&store, "one", 100).await;
-    assert_eq!(ids(&retried), ["k00"]);
-    assert!(end(&store, "one", &retried[0], Ended::Dead("never"), &at(101)).await.expect("ended"));
-    for number in 1..20 {
-        let next = claimed(&store, "one", 101).await;
-        assert_eq!(ids(&next), [format!("k{number:02}")]);
-        assert!(end(&store, "one", &next[0], Ended::Delivered, &at(101)).await.expect("ended"));
+    put_back(&store, "one", &first[0], Again { due: &at(300), error: Some("no"), attempts: 1 }).await.expect("put back");
+    assert!(claimed(&store, "one", 299).await.is_empty());
+    let retried = claimed(&store, "one", 300).await;
+    assert_eq!(ids(&retried), ["k000"]);
+    assert!(end(&store, "one", &retried[0], Ended::Dead("never"), &at(301)).await.expect("ended"));
+    for number in 1..150 {
+        let next = claimed(&store, "one", 301).await;
+        assert_eq!(ids(&next), [format!("k{number:03}")]);
+        assert!(end(&store, "one", &next[0], Ended::Delivered, &at(301)).await.expect("ended"));
     }
-    assert!(claimed(&store, "one", 1_000).await.is_empty());
+    assert!(claimed(&store, "one", 3_500).await.is_empty());
+}
+
+/// The end of a row and the putting off of the one behind it in the same moment: whoever comes first, the one behind is not forgotten.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_is_not_put_off_behind_one_that_has_just_ended() {
+    let store = store().await;
+    for round in 0..40 {
+        let (head, next, key) = (format!("{round:02}a"), format!("{round:02}b"), format!("k{round}"));
+        put(&store, &[row(&head, Some(&key), 0)]).await;
+        let first = claimed(&store, "one", 0).await;
+        let ending = async {
+            let transaction = store.begin().await.expect("begun");
+            assert!(end(&transaction, "one", &first[0], Ended::Delivered, &at(1)).await.expect("ended"));
+            put(&store, &[row(&next, Some(&key), 0)]).await;
+            tokio::task::yield_now().await;
+            transaction.commit().await
+        };
+        let looking = async {
+            for _ in 0..20 {
+                let found = claim_of(&store, Queue::Outside, "two", 1, 3).await.rows;
+                if !found.is_empty() {
+                    return found;
+                }
+            }
+            Vec::new()
+        };
+        let (ended, mut found) = tokio::join!(ending, looking);
+        // Whoever ends a row tries once more after a conflict.
+        if ended.is_err() {
+            assert!(end(&store, "one", &first[0], Ended::Delivered, &at(1)).await.expect("ended"));
+        }
+        if found.is_empty() {
+            found = claimed(&store, "two", 1).await;
+        }
+        assert_eq!(ids(&found), [next.as_str()], "round {round}");
+        assert!(end(&store, "two", &found[0], Ended::Delivered, &at(1)).await.expect("ended"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn queues_do_not_wait_for_each_other() {
+    let store = store().await;
+    let inside = |id: &str| Row { queue: Queue::Inside, ..row(id, None, 0) };
+    put(&store, &[row("a", None, 0), row("b", None, 0), inside("c"), inside("d")]).await;
+    assert_eq!(ids(&claim_of(&store, Queue::Inside, "one", 0, 1).await.rows), ["c"]);
+    assert!(claim_of(&store, Queue::Inside, "one", 0, 1).await.rows.len() == 1);
+    let rest = claim_of(&store, Queue::Inside, "one", 0, 1).await;
+    assert!(rest.rows.is_empty() && !rest.more);
+    let some = claim_of(&store, Queue::Outside, "one", 0, 1).await;
+    assert!(some.rows.len() == 1 && some.more, "there is another one");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -190,9 +247,10 @@ async fn lists_are_by_state_and_in_pages() {
 async fn what_a_worker_asks_is_answered_by_indexes() {
     let store = store().await;
     for (index, text) in [
-        ("by_due", "SELECT * FROM _outbox WHERE state = 'pending' AND due <= 'x' ORDER BY due LIMIT 3"),
-        ("by_due", "SELECT due FROM _outbox WHERE state = 'pending' ORDER BY due LIMIT 1"),
-        ("by_turn", "SELECT due FROM _outbox WHERE turn = 'k' AND _key < 'x' ORDER BY _key LIMIT 1"),
+        ("by_due", "SELECT * FROM _outbox WHERE state = 'pending' AND queue = 'inside' AND due <= 'x' ORDER BY due LIMIT 3"),
+        ("by_due", "SELECT due FROM _outbox WHERE state = 'pending' AND queue = 'inside' ORDER BY due LIMIT 1"),
+        ("by_due", "SELECT VALUE id FROM _outbox WHERE state = 'dead' AND queue = 'inside' AND due < 'x' ORDER BY due LIMIT 3"),
+        ("by_turn", "SELECT _key FROM _outbox WHERE turn = 'k' ORDER BY _key LIMIT 1"),
         ("by_state", "SELECT * FROM _outbox WHERE state = 'dead' AND _key < 'x' ORDER BY _key DESC LIMIT 3"),
     ] {
         let plan = format!("{:?}", store.run(format!("{text} EXPLAIN"), Vec::new()).await.expect("a plan"));

@@ -1,6 +1,12 @@
 //! Kill -9 at any moment: what was committed is told at least once and in its order, what was not committed never.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use super::*;
 
@@ -8,6 +14,16 @@ const WRITERS: i64 = 6;
 
 /// What each writer may number.
 const RANGE: i64 = 100_000;
+
+/// Orders that may wait for their webhooks: there should be work at every moment, but not ever more of it.
+const AHEAD: usize = 60;
+
+/// How far the writers are, and the receiver.
+#[derive(Clone)]
+struct Pace {
+    written: Arc<AtomicUsize>,
+    received: Arc<Mutex<Vec<receiver::Received>>>,
+}
 
 /// How often the server is killed: `IRONRULE_KILLS`, or a few times.
 fn kills() -> u32 {
@@ -26,10 +42,14 @@ struct Known {
 async fn outbox_kill() {
     let mut post = Post::start_on(Database::Disk).await;
     let url = post.receiver.url("/half");
+    let pace = Pace { written: Arc::default(), received: post.receiver.list() };
     let mut known: Vec<Known> = (0..WRITERS).map(|_| Known::default()).collect();
     for round in 0..kills() {
-        let tasks: Vec<_> =
-            known.into_iter().zip(0..).map(|(known, writer)| tokio::spawn(write(post.admin.clone(), url.clone(), writer, known))).collect();
+        let tasks: Vec<_> = known
+            .into_iter()
+            .zip(0..)
+            .map(|(known, writer)| tokio::spawn(write(post.admin.clone(), url.clone(), writer, known, pace.clone())))
+            .collect();
         // Another moment each time, and always while there is work.
         let wanted = post.receiver.all().len() + 5 + (round as usize * 37) % 60;
         eventually("deliveries arrive", async || (post.receiver.all().len() >= wanted).then_some(())).await;
@@ -60,7 +80,7 @@ async fn outbox_kill() {
 }
 
 /// Orders until the server is gone; every fifth order is refused.
-async fn write(admin: Client, url: String, writer: i64, mut known: Known) -> Known {
+async fn write(admin: Client, url: String, writer: i64, mut known: Known, pace: Pace) -> Known {
     loop {
         let number = writer * RANGE + known.next;
         known.next += 1;
@@ -74,6 +94,13 @@ async fn write(admin: Client, url: String, writer: i64, mut known: Known) -> Kno
         } else {
             answer.expect(201);
             known.accepted.insert(number);
+            pace.written.fetch_add(1, Ordering::Relaxed);
+        }
+        while pace.written.load(Ordering::Relaxed) > pace.received.lock().expect("the list").len() + AHEAD {
+            if admin.request(Method::GET, "/livez").try_send().await.is_err() {
+                return known;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 }

@@ -81,6 +81,11 @@ impl Receiver {
     pub fn all(&self) -> Vec<Received> {
         self.received.lock().expect("the list").clone()
     }
+
+    /// The list itself, for those who look often.
+    pub fn list(&self) -> Arc<Mutex<Vec<Received>>> {
+        Arc::clone(&self.received)
+    }
 }
 
 /// One request for each connection: whoever sends webhooks closes it anyway.

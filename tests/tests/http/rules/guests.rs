@@ -14,8 +14,7 @@ const MANIFEST: &str = r#"{
     "settings": [{ "name": "known", "default": "{}" }]
 }"#;
 
-const READ_MANIFEST: &str =
-    "(i32.store (i32.const 256) (i32.const 1024)) (i32.store (i32.const 260) (i32.const %LENGTH%)) (i32.const 256)";
+const READ_MANIFEST: &str = "(i32.store (i32.const 256) (i32.const 1024)) (i32.store (i32.const 260) (i32.const %LENGTH%)) (i32.const 256)";
 
 const REALLOC: &str = "(local $at i32)
     (local.set $at (i32.and (i32.add (global.get $next) (i32.const 7)) (i32.const -8)))

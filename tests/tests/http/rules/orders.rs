@@ -94,7 +94,10 @@ impl std::fmt::Display for Tally {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { accepted, out_of_stock, wrong_total, unanswered, again } = self;
         let accepted = accepted.len();
-        write!(formatter, "{accepted} accepted, {out_of_stock} out of stock, {wrong_total} wrong totals, {unanswered} without an answer, ")?;
+        write!(
+            formatter,
+            "{accepted} accepted, {out_of_stock} out of stock, {wrong_total} wrong totals, {unanswered} without an answer, "
+        )?;
         write!(formatter, "{again} told to come again")
     }
 }
@@ -178,7 +181,8 @@ impl Sale {
         let mut sold: BTreeMap<&str, i64> = BTreeMap::new();
         for order in &stored {
             let items = order["items"].as_array().expect("items");
-            let lines = items.iter().map(|item| (item["product"].as_str().expect("a product"), item["quantity"].as_i64().expect("a number")));
+            let lines =
+                items.iter().map(|item| (item["product"].as_str().expect("a product"), item["quantity"].as_i64().expect("a number")));
             let mut total = 0;
             for (product, quantity) in lines {
                 *sold.entry(product).or_default() += quantity;
@@ -211,7 +215,8 @@ struct Order {
 impl Order {
     fn new(sale: &Sale, number: usize) -> Self {
         let mixed = |salt: usize| ((number * 8 + salt).wrapping_mul(0x9E37_79B9_7F4A_7C15)) >> 33;
-        let lines = (0..1 + mixed(0) % 3).map(|line| (&sale.products[mixed(2 * line + 1) % PRODUCTS], 1 + (mixed(2 * line + 2) % 3) as i64));
+        let lines =
+            (0..1 + mixed(0) % 3).map(|line| (&sale.products[mixed(2 * line + 1) % PRODUCTS], 1 + (mixed(2 * line + 2) % 3) as i64));
         let lines: Vec<_> = lines.collect();
         let total: i64 = lines.iter().map(|((_, cents), quantity)| cents * quantity).sum();
         let items: Vec<_> = lines.iter().map(|((product, _), quantity)| json!({"product": product, "quantity": quantity})).collect();

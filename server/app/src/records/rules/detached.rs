@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use model::value::Object;
-use plugins::{Hook, Outcome};
+use plugins::{Event, Ground, Hook, Instances, Outcome, Replayed, Run};
 use store::Transaction;
 
 use super::{
+    records::{Fault, RuleRecords},
     refusal,
     run::{self, Asked, Play, Stopped},
 };
@@ -61,6 +62,35 @@ where
         Ok(outcome)
     })
     .await
+}
+
+/// One run, with everything that an author wants to know of it.
+pub(crate) struct Tried {
+    /// What the rule was asked.
+    pub(crate) event: Event,
+    /// What came out; the records are gone with the transaction.
+    pub(crate) run: Run,
+}
+
+/// Runs the rule once, commits what it did if it accepts, and keeps a transcript. For authors who try a rule out: nobody else is there.
+///
+/// # Errors
+/// What the database reports, or a plugin that cannot run at all.
+pub(crate) async fn try_out(call: &Call, detached: &Detached) -> Result<Tried, Error> {
+    let bound = Bound { installed: Arc::clone(&detached.installed), rule: Arc::clone(&detached.rule) };
+    let plugin = bound.installed.plugin()?;
+    let transaction = call.app.store.begin().await?;
+    let fault = Fault::default();
+    let records = RuleRecords::new(call, &transaction, &bound, Play::Real, &fault);
+    let event = run::event(call, &bound.installed, &bound.rule, Play::Real, detached.asked());
+    let ground = Ground { record: true, ..bound.installed.ground.clone() };
+    let mut run = plugin.run(&Instances::default(), ground, Box::new(records), event.clone()).await;
+    run.records = Box::new(Replayed::new(Vec::new()));
+    match run.result {
+        Ok(_) => transaction.commit().await?,
+        Err(_) => transaction.rollback().await,
+    }
+    Ok(Tried { event, run })
 }
 
 impl Detached {

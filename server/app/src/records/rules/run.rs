@@ -76,7 +76,7 @@ fn answer(call: &Call, installed: &Installed, rule: &str, run: Run, fault: &Faul
     }
 }
 
-fn event(call: &Call, installed: &Installed, rule: &str, play: Play, asked: Asked) -> Event {
+pub(super) fn event(call: &Call, installed: &Installed, rule: &str, play: Play, asked: Asked) -> Event {
     let Asked { hook, operation, collection, id, before, after, context: more } = asked;
     let mut context = Object::new();
     context.insert("now".to_owned(), Value::from(&*call.now));

@@ -1,0 +1,149 @@
+//! The command `plugin`: what authors of rules and operators do with plugins, beside a server or without one.
+
+mod project;
+
+mod remote;
+
+mod fixture;
+
+mod trial;
+
+mod replay;
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use plugins::{Compiler, Limits, Runtime};
+
+use crate::Error;
+use remote::Place;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PluginCommand {
+    /// Begin a plugin in a new folder.
+    New {
+        /// The name: lowercase letters, digits and hyphens.
+        name: String,
+        /// The language.
+        #[arg(long, default_value = "js")]
+        lang: project::Language,
+    },
+    /// Make a component of the plugin in a folder: `NAME.wasm` beside its sources.
+    Build {
+        #[arg(default_value = ".")]
+        folder: PathBuf,
+    },
+    /// Load a component (`.wasm`) or a rule's text (`.js`) as a server would, and show what it says about itself.
+    Check { file: PathBuf },
+    /// Run the fixtures of a plugin (`tests/*.json`) against a database in memory.
+    Test(trial::Trial),
+    /// Install a component or a rule's text in a running server.
+    Install {
+        file: PathBuf,
+        /// What it may touch, such as `read:products,write:orders`; everything that it wishes unless given.
+        #[arg(long, default_value = "all")]
+        grant: String,
+        /// Only watch it, beside the version that runs.
+        #[arg(long)]
+        shadow: bool,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Show the plugins of a running server.
+    List(Place),
+    /// Let the rules of a plugin run.
+    Enable(Named),
+    /// Stop the rules of a plugin.
+    Disable(Named),
+    /// Go back to the version that ran before.
+    Rollback(Named),
+    /// Remove a plugin with all of its versions.
+    Remove(Named),
+    /// Set settings and secrets: `NAME=VALUE ...`.
+    Settings {
+        name: String,
+        /// `NAME=VALUE`; without any the settings are shown.
+        values: Vec<String>,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Show what a plugin logged lately.
+    Logs {
+        name: String,
+        /// Go on as new lines come.
+        #[arg(short, long)]
+        follow: bool,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Run a recorded run (from `/api/plugins/NAME/runs/ID`) once more and compare.
+    Replay {
+        /// The recorded run as JSON.
+        run: PathBuf,
+        /// The component or the rule's text.
+        file: PathBuf,
+    },
+}
+
+/// A plugin of a running server.
+#[derive(Debug, Args)]
+pub(super) struct Named {
+    name: String,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Runs a command.
+///
+/// # Errors
+/// What kept it from being done; also fixtures that fail, so that builds stop.
+pub(super) async fn run(command: &PluginCommand) -> Result<(), Error> {
+    match command {
+        PluginCommand::New { name, lang } => project::begin(name, *lang),
+        PluginCommand::Build { folder } => project::build(folder).await.map(drop),
+        PluginCommand::Check { file } => check(file).await,
+        PluginCommand::Test(trial) => trial::run(trial).await,
+        PluginCommand::Install { file, grant, shadow, place } => remote::install(place, file, grant, *shadow).await,
+        PluginCommand::List(place) => remote::list(place).await,
+        PluginCommand::Enable(named) => remote::enable(&named.place, &named.name, true).await,
+        PluginCommand::Disable(named) => remote::enable(&named.place, &named.name, false).await,
+        PluginCommand::Rollback(named) => remote::roll_back(&named.place, &named.name).await,
+        PluginCommand::Remove(named) => remote::remove(&named.place, &named.name).await,
+        PluginCommand::Settings { name, values, place } => remote::settings(place, name, values).await,
+        PluginCommand::Logs { name, follow, place } => remote::logs(place, name, *follow).await,
+        PluginCommand::Replay { run, file } => replay::run(run, file).await,
+    }
+}
+
+async fn check(file: &Path) -> Result<(), Error> {
+    let component = component(file).await?;
+    let bytes = component.len();
+    let plugin = Runtime::new(Limits::default(), Compiler::here())?.load(component).await.map_err(failed)?;
+    let manifest = serde_json::to_string_pretty(plugin.manifest()).map_err(|error| Error::Internal(error.to_string()))?;
+    println!("{manifest}");
+    println!("{} {} keeps the contract; {bytes} bytes, blake3 {}", plugin.name(), plugin.version(), plugin.digest());
+    Ok(())
+}
+
+/// The component in a file, or the one that is made of the text in it.
+async fn component(file: &Path) -> Result<Vec<u8>, Error> {
+    let bytes = read(file)?;
+    if !is_text(file) {
+        return Ok(bytes);
+    }
+    let source = String::from_utf8(bytes).map_err(|_| Error::Configuration(format!("{} is not UTF-8", file.display())))?;
+    Compiler::here().javascript(&source).await.map_err(failed)
+}
+
+/// True for a rule that is given as JavaScript.
+fn is_text(file: &Path) -> bool {
+    file.extension().is_some_and(|extension| extension == "js" || extension == "mjs")
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, Error> {
+    std::fs::read(file).map_err(|error| Error::Configuration(format!("{}: {error}", file.display())))
+}
+
+fn failed(error: plugins::Error) -> Error {
+    Error::Configuration(error.to_string())
+}

@@ -1,0 +1,190 @@
+//! Plugins of a running server, through its API.
+
+use std::{collections::BTreeMap, path::Path};
+
+use clap::Args;
+use reqwest::{Client, Method, RequestBuilder};
+use serde_json::{Value as Json, json};
+
+use super::{is_text, read};
+use crate::Error;
+
+/// A running server, and who asks.
+#[derive(Debug, Args)]
+pub(in crate::command) struct Place {
+    /// The address of the server.
+    #[arg(long, env = "IRONRULE_URL", default_value = "http://127.0.0.1:8090")]
+    url: String,
+    /// An access token.
+    #[arg(long, env = "IRONRULE_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// Log in with this address instead of a token.
+    #[arg(long, requires = "password", conflicts_with = "token")]
+    email: Option<String>,
+    /// Its password.
+    #[arg(long, env = "IRONRULE_ADMIN_PASSWORD", hide_env_values = true)]
+    password: Option<String>,
+}
+
+/// Seconds that the server may wait for new log lines before it answers.
+const WAIT_SECONDS: &str = "20";
+
+struct Server {
+    client: Client,
+    url: String,
+    token: Option<String>,
+}
+
+impl Server {
+    async fn at(place: &Place) -> Result<Self, Error> {
+        let client = Client::builder().no_proxy().build().map_err(unreachable)?;
+        let mut server = Self { client, url: place.url.trim_end_matches('/').to_owned(), token: place.token.clone() };
+        if let Some(email) = &place.email {
+            let login = json!({ "identity": email, "password": place.password });
+            let answer = server.send(server.request(Method::POST, "/api/auth/login").json(&login)).await?;
+            server.token = answer["access_token"].as_str().map(str::to_owned);
+        }
+        Ok(server)
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.client.request(method, format!("{}{path}", self.url));
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<Json, Error> {
+        let answer = request.send().await.map_err(unreachable)?;
+        let (status, text) = (answer.status(), answer.text().await.map_err(unreachable)?);
+        if !status.is_success() {
+            return Err(Error::Configuration(refusal(&text)));
+        }
+        serde_json::from_str(&text).map_err(|error| Error::Configuration(format!("the server answered no JSON: {error}")))
+    }
+}
+
+fn with(path: &str, query: &[(&str, &str)]) -> String {
+    format!("{path}?{}", url::form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish())
+}
+
+/// A problem for people: the sentence, the code, and what is wrong with which part.
+fn refusal(text: &str) -> String {
+    let Ok(problem) = serde_json::from_str::<Json>(text) else { return format!("the server refused: {text}") };
+    let mut lines = vec![format!(
+        "the server refused: {} [{}]",
+        problem["message"].as_str().or_else(|| problem["title"].as_str()).unwrap_or_default(),
+        problem["code"].as_str().unwrap_or_default()
+    )];
+    for error in problem["errors"].as_array().into_iter().flatten() {
+        lines.push(format!("  {} {}", error["pointer"].as_str().unwrap_or_default(), error["message"].as_str().unwrap_or_default()));
+    }
+    lines.join("\n")
+}
+
+fn unreachable(error: reqwest::Error) -> Error {
+    Error::Configuration(format!("cannot reach the server: {error}"))
+}
+
+pub(super) async fn install(place: &Place, file: &Path, grant: &str, shadow: bool) -> Result<(), Error> {
+    let server = Server::at(place).await?;
+    let kind = if is_text(file) { "text/javascript" } else { "application/wasm" };
+    let mode = if shadow { "shadow" } else { "activate" };
+    let request = server.request(Method::POST, &with("/api/plugins", &[("grant", grant), ("mode", mode)]));
+    let plugin = server.send(request.header("content-type", kind).body(read(file)?)).await?;
+    println!("installed {}", line(&plugin));
+    Ok(())
+}
+
+pub(super) async fn list(place: &Place) -> Result<(), Error> {
+    let server = Server::at(place).await?;
+    let plugins = server.send(server.request(Method::GET, "/api/plugins")).await?;
+    for plugin in plugins.as_array().into_iter().flatten() {
+        println!("{}", line(plugin));
+    }
+    Ok(())
+}
+
+fn line(plugin: &Json) -> String {
+    let text = |name: &str| plugin[name].as_str().unwrap_or_default();
+    let digest = text("digest");
+    let state = match (plugin["broken"].as_str(), plugin["enabled"].as_bool()) {
+        (Some(reason), _) => format!(", broken: {reason}"),
+        (None, Some(false)) => ", disabled".to_owned(),
+        (None, _) => String::new(),
+    };
+    format!("{} {} ({}){state}", text("name"), text("version"), digest.get(..12).unwrap_or(digest))
+}
+
+pub(super) async fn enable(place: &Place, name: &str, enabled: bool) -> Result<(), Error> {
+    let server = Server::at(place).await?;
+    let request = server.request(Method::PATCH, &format!("/api/plugins/{name}")).json(&json!({ "enabled": enabled }));
+    println!("{}", line(&server.send(request).await?));
+    Ok(())
+}
+
+pub(super) async fn roll_back(place: &Place, name: &str) -> Result<(), Error> {
+    let server = Server::at(place).await?;
+    let plugin = server.send(server.request(Method::POST, &format!("/api/plugins/{name}/rollback"))).await?;
+    println!("back to {}", line(&plugin));
+    Ok(())
+}
+
+pub(super) async fn remove(place: &Place, name: &str) -> Result<(), Error> {
+    let server = Server::at(place).await?;
+    let plugin = server.send(server.request(Method::DELETE, &format!("/api/plugins/{name}"))).await?;
+    println!("removed {}", line(&plugin));
+    Ok(())
+}
+
+pub(super) async fn settings(place: &Place, name: &str, values: &[String]) -> Result<(), Error> {
+    let server = Server::at(place).await?;
+    let path = format!("/api/plugins/{name}/settings");
+    let request = match values.is_empty() {
+        true => server.request(Method::GET, &path),
+        false => server.request(Method::PUT, &path).json(&pairs(values)?),
+    };
+    for setting in server.send(request).await?.as_array().into_iter().flatten() {
+        let name = setting["name"].as_str().unwrap_or_default();
+        match (&setting["value"], setting["secret"].as_bool(), setting["set"].as_bool()) {
+            (_, Some(true), Some(true)) => println!("{name} (secret)"),
+            (Json::String(value), _, _) => println!("{name}={value}"),
+            _ => println!("{name} (not set)"),
+        }
+    }
+    Ok(())
+}
+
+fn pairs(values: &[String]) -> Result<BTreeMap<&str, &str>, Error> {
+    let pair = |text: &'_ String| text.split_once('=').is_some();
+    match values.iter().find(|text| !pair(text)) {
+        Some(bad) => Err(Error::Configuration(format!("`{bad}` is no setting: write `NAME=VALUE`"))),
+        None => Ok(values.iter().filter_map(|text| text.split_once('=')).collect()),
+    }
+}
+
+pub(super) async fn logs(place: &Place, name: &str, follow: bool) -> Result<(), Error> {
+    let server = Server::at(place).await?;
+    let mut after = String::new();
+    loop {
+        let mut query = vec![("limit", "100")];
+        if !after.is_empty() {
+            query.extend([("after", after.as_str()), ("wait", WAIT_SECONDS)]);
+        }
+        let answer = server.send(server.request(Method::GET, &with(&format!("/api/plugins/{name}/logs"), &query))).await?;
+        let lines = answer["lines"].as_array().cloned().unwrap_or_default();
+        for line in &lines {
+            let text = |name: &str| line[name].as_str().unwrap_or_default();
+            let fields = match line["fields"].as_object() {
+                Some(fields) if !fields.is_empty() => format!(" {}", line["fields"]),
+                _ => String::new(),
+            };
+            println!("{} {:5} {} {}{fields}", text("at"), text("level"), text("rule"), text("message"));
+        }
+        after = answer["last"].to_string();
+        if !follow {
+            return Ok(());
+        }
+    }
+}
