@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use chrono::{DateTime, Utc};
@@ -40,6 +40,14 @@ pub(crate) struct Attempt {
     pub(crate) instances: Instances,
     /// True if the outbox has something new when this commits.
     pub(crate) enqueued: Arc<AtomicBool>,
+    runs: AtomicU64,
+}
+
+impl Attempt {
+    /// The number of a run of a rule: the same for the same run in every attempt, whatever ids that attempt makes.
+    pub(crate) fn next_run(&self) -> u64 {
+        self.runs.fetch_add(1, Ordering::Relaxed)
+    }
 }
 
 impl Call {

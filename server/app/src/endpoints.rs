@@ -116,9 +116,13 @@ pub(crate) async fn answer(call: &Call, endpoint: Endpoint, request: &Request) -
         tracing::error!(request = %call.id, plugin = %installed.label(), %rule, detail, "an endpoint failed");
         Error::PluginFailed { plugin: installed.name().to_owned(), code: "plugin.garbage", detail }
     };
-    let outcome = in_own_transaction(call, detached, |transaction| {
+    // An answer that cannot be sent, and a request that reads and has written, are not committed.
+    let outcome = in_own_transaction(call, detached, |transaction, outcome| {
         let only_reads = method != "GET" || transaction.writes() == 0;
-        let checked = if only_reads { Ok(()) } else { Err(failed("an endpoint with the method GET wrote something".to_owned())) };
+        let checked = match only_reads {
+            true => Answer::read(&outcome.details).map(drop).map_err(failed),
+            false => Err(failed("an endpoint with the method GET wrote something".to_owned())),
+        };
         async { checked }
     })
     .await?;

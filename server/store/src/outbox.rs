@@ -160,6 +160,7 @@ pub async fn insert(run: &impl Run, row: &Row) -> Result<(), Error> {
         bind("max", i64::from(row.attempts_max)),
         bind("depth", i64::from(row.depth)),
     ];
+    run.wrote();
     run.run(text.to_owned(), binds).await.map(drop)
 }
 

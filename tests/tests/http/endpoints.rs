@@ -197,6 +197,6 @@ async fn runs_of_endpoints_are_watched() {
     let runs = admin.get("/api/plugins/desk/runs").await.list();
     assert_eq!((&runs[0]["rule"], &runs[0]["hook"], &runs[0]["operation"]), (&json!("hello"), &json!("endpoint"), &json!("get")));
     let whole = admin.get(&format!("/api/plugins/desk/runs/{}", runs[0]["seq"])).await.json(200);
-    assert_eq!(whole["detail"]["event"]["after"]["params"], json!({"name": "ann"}), "{whole}");
-    assert_eq!(whole["detail"]["event"]["context"]["caller"], Value::Null, "{whole}");
+    assert_eq!(whole["event"]["after"]["params"], json!({"name": "ann"}), "{whole}");
+    assert_eq!(whole["event"]["context"]["caller"], Value::Null, "{whole}");
 }

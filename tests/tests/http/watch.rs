@@ -214,22 +214,22 @@ async fn a_refused_run_is_recorded_with_what_it_asked_and_said() {
     // The first accepted one is kept, the second is not.
     assert_eq!(outcomes, ["failed", "rejected", "accepted"], "{runs:?}");
     assert_eq!((&runs[1]["code"], &runs[1]["collection"], &runs[1]["redacted"]), (&json!("invalid"), &json!("notes"), &json!(false)));
-    assert!(runs.iter().all(|run| run["detail"].is_null()), "a list does not show records");
+    assert!(runs.iter().all(|run| run.get("event").is_none()), "a list does not show records");
 
     let whole = |run: &Value| format!("{RUNS}/{}", run["seq"]);
     let refused = admin.get(&whole(&runs[1])).await.json(200);
-    let detail = &refused["detail"];
-    assert_eq!(detail["event"]["after"]["behaviour"], "refuse", "{refused}");
-    assert_eq!((&detail["event"]["hook"], &detail["event"]["rule"]), (&json!("before-write"), &json!("hostile")));
-    assert!(detail["event"]["seed"].is_string() && detail["event"]["context"]["request"] == refused["request"], "{refused}");
-    assert_eq!(detail["result"]["rejected"]["violations"][0]["code"], "note.refused", "{refused}");
+    let event = &refused["event"];
+    assert_eq!(event["after"]["behaviour"], "refuse", "{refused}");
+    assert_eq!((&event["hook"], &event["rule"]), (&json!("before-write"), &json!("hostile")));
+    assert!(event["seed"].is_string() && event["context"]["request"] == refused["request"], "{refused}");
+    assert_eq!(refused["result"]["rejected"]["violations"][0]["code"], "note.refused", "{refused}");
 
     let stopped = admin.get(&whole(&runs[0])).await.json(200);
-    let calls = stopped["detail"]["transcript"].as_array().expect("a transcript");
+    let calls = stopped["transcript"].as_array().expect("a transcript");
     assert_eq!(calls[0]["call"], "records.create", "{stopped}");
     assert!(calls[0]["input"].as_str().is_some_and(|input| input.contains("audit")), "{stopped}");
     assert!(calls[0]["output"].as_str().is_some_and(|output| output.starts_with("{\"ok\":{")), "{stopped}");
-    assert_eq!(stopped["detail"]["result"]["failed"]["code"], "plugin.trap", "{stopped}");
+    assert_eq!(stopped["result"]["failed"]["code"], "plugin.trap", "{stopped}");
 }
 
 #[tokio::test]

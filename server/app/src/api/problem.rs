@@ -82,6 +82,8 @@ fn not_found(kind: &str) -> &'static str {
         "policy" => "policy.not_found",
         "role" => "role.not_found",
         "decision" => "decision.not_found",
+        "delivery" => "delivery.not_found",
+        "run" => "run.not_found",
         _ => "record.not_found",
     }
 }

@@ -173,8 +173,18 @@ struct PluginRun {
     redacted: bool,
     /// It was too long to be kept whole.
     truncated: bool,
-    /// The event, the transcript of its host calls, the result and the log; only of a single run.
-    detail: Option<Any<serde_json::Value>>,
+    /// What the rule was asked. Like all that follows, only of a single run, and null where it was too long.
+    event: Option<Any<serde_json::Value>>,
+    /// The host calls with their answers, as JSON texts: `{"call", "input", "output"}`.
+    transcript: Option<Vec<Any<serde_json::Value>>>,
+    /// One of `{"outcome"}`, `{"rejected"}`, `{"failed"}`, `{"aborted"}`.
+    result: Option<Any<serde_json::Value>>,
+    logs: Option<Vec<Any<serde_json::Value>>>,
+    host_us: Option<u64>,
+    instantiate_us: Option<u64>,
+    host_calls: Option<u32>,
+    memory_bytes: Option<u64>,
+    fuel: Option<u64>,
 }
 
 #[OpenApi(prefix_path = "/plugins")]

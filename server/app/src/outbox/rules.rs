@@ -44,7 +44,7 @@ pub(super) async fn deliver(app: &App, installed: &Arc<Installed>, delivery: &De
         after: question.after.map(|after| after.get().to_owned()),
     };
     let (worker, marked) = (app.outbox.worker.clone(), Arc::new(delivery.clone()));
-    let ran = in_own_transaction(&call, detached, move |transaction| {
+    let ran = in_own_transaction(&call, detached, move |transaction, _| {
         let (worker, delivery) = (worker.clone(), Arc::clone(&marked));
         async move {
             match store::outbox::end(&transaction, &worker, &delivery, Ended::Delivered, &now()).await? {

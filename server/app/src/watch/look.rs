@@ -101,7 +101,9 @@ pub(crate) struct Lines {
 pub(crate) struct Whole {
     #[serde(flatten)]
     run: Numbered<Recorded>,
-    detail: Box<RawValue>,
+    /// The event, the transcript and so on, digit for digit.
+    #[serde(flatten)]
+    detail: BTreeMap<String, Box<RawValue>>,
 }
 
 /// How often the rules of a plugin ran, how that ended, and how long it took.
@@ -169,7 +171,10 @@ pub(crate) fn run(call: &Call, name: &str, id: &str) -> Result<Whole, Error> {
     let seq = id.parse::<u64>().ok();
     let found = plugin.state().rules().flat_map(RuleWatch::runs).find(|run| Some(run.seq) == seq).cloned();
     let run = found.ok_or_else(|| Error::NotFound { kind: "run", name: id.to_owned() })?;
-    Ok(Whole { detail: run.item.detail.clone(), run })
+    // What was not kept at all is null.
+    let detail: Option<BTreeMap<String, Box<RawValue>>> =
+        serde_json::from_str(run.item.detail.get()).map_err(|error| Error::Internal(error.to_string()))?;
+    Ok(Whole { detail: detail.unwrap_or_default(), run })
 }
 
 /// All numbers, in the text format of Prometheus.

@@ -115,8 +115,10 @@ async fn put_off(store: &Store, behind: BTreeMap<String, String>, until: &str) -
     }
     let transaction = store.begin().await?;
     let heads: BTreeSet<&String> = behind.values().collect();
-    let heads: Vec<Stored> = heads.into_iter().map(|head| record_id("_outbox", head)).collect();
-    let left = transaction.run("SELECT _key, turn FROM $heads FOR UPDATE".to_owned(), vec![bind("heads", heads)]).await?;
+    // The database locks records that stand alone in a statement.
+    let text: String = (0..heads.len()).map(|number| format!("SELECT _key, turn FROM $head{number} FOR UPDATE;")).collect();
+    let binds = heads.into_iter().zip(0..).map(|(head, number)| bind(&format!("head{number}"), record_id("_outbox", head))).collect();
+    let left = transaction.run(text, binds).await?;
     let mut waited_for = BTreeSet::new();
     for row in left.into_iter().flat_map(rows) {
         let mut row = Columns::new(row)?;

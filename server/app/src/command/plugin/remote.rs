@@ -114,6 +114,13 @@ fn line(plugin: &Json) -> String {
         (None, Some(false)) => ", disabled".to_owned(),
         (None, _) => String::new(),
     };
+    if let Some(shadow) = plugin["shadow"].as_str() {
+        let watched = format!("watched {}", shadow.get(..12).unwrap_or(shadow));
+        return match digest.is_empty() {
+            true => format!("{}: {watched}{state}", text("name")),
+            false => format!("{} {} ({}), {watched}{state}", text("name"), text("version"), digest.get(..12).unwrap_or(digest)),
+        };
+    }
     format!("{} {} ({}){state}", text("name"), text("version"), digest.get(..12).unwrap_or(digest))
 }
 

@@ -14,7 +14,7 @@ use model::{
     validate,
     value::Object,
 };
-use plugins::{HostCall, Instances, Limits, Refusal, Replayed, Runtime};
+use plugins::{HostCall, Instances, Limits, Plugin, Refusal, Replayed, Runtime};
 use serde_json::{Value as Json, json};
 
 use super::{
@@ -55,7 +55,8 @@ pub(super) async fn run(trial: &Trial) -> Result<(), Error> {
     };
     let collections = String::from_utf8_lossy(&read(&folder.join("collections.json"))?).into_owned();
     let files = fixtures(&folder.join("tests"))?;
-    let bench = Bench { wasm, collections, limit: trial.limit_instructions };
+    let metered = Runtime::metered(Limits::default())?.load(wasm.clone()).await?;
+    let bench = Bench { wasm, metered, collections, limit: trial.limit_instructions };
     let mut failed = 0;
     for file in &files {
         let name = file.file_stem().unwrap_or_default().to_string_lossy();
@@ -84,6 +85,8 @@ fn fixtures(folder: &Path) -> Result<Vec<PathBuf>, Error> {
 /// What every fixture starts from.
 struct Bench {
     wasm: Vec<u8>,
+    /// The same where instructions are counted.
+    metered: Plugin,
     collections: String,
     limit: Option<u64>,
 }
@@ -120,7 +123,7 @@ impl Bench {
             context: object(&Json::Object(fixture.context.clone())),
         };
         let tried = try_out(&call, &detached).await?;
-        let instructions = self.instructions(&tried).await?;
+        let instructions = self.instructions(&tried).await;
         let mut differences = differences(&call, fixture, &tried).await?;
         if let (Some(limit), Some(took)) = (self.limit, instructions)
             && took > limit
@@ -131,8 +134,8 @@ impl Bench {
     }
 
     /// The same run once more where instructions are counted, with the answers that the host gave the first time.
-    async fn instructions(&self, tried: &Tried) -> Result<Option<u64>, Error> {
-        let plugin = Runtime::metered(Limits::default())?.load(self.wasm.clone()).await?;
+    async fn instructions(&self, tried: &Tried) -> Option<u64> {
+        let plugin = &self.metered;
         let transcript: Vec<HostCall> = tried.run.transcript.clone();
         let ground = ::plugins::Ground {
             grants: Arc::new(plugin.manifest().grants.clone()),
@@ -140,7 +143,7 @@ impl Bench {
             record: false,
         };
         let run = plugin.run(&Instances::default(), ground, Box::new(Replayed::new(transcript)), tried.event.clone()).await;
-        Ok(run.fuel)
+        run.fuel
     }
 }
 
@@ -293,7 +296,10 @@ async fn effects_of(call: &Call) -> Result<Json, Error> {
     rows.sort_by(|one, other| one.row.id.cmp(&other.row.id));
     let shown = rows.iter().map(|delivery| {
         let payload: Json = serde_json::from_str(&delivery.row.payload).unwrap_or_default();
-        json!({ "kind": delivery.row.kind, "rule": delivery.row.rule, "key": delivery.row.key, "payload": payload })
+        // The key as the rule gave it: the row has the plugin before it.
+        let own = format!("{}:", delivery.row.plugin);
+        let key = delivery.row.key.as_deref().map(|key| key.strip_prefix(&own).unwrap_or(key));
+        json!({ "kind": delivery.row.kind, "rule": delivery.row.rule, "options": { "key": key }, "payload": payload })
     });
     Ok(shown.collect())
 }

@@ -47,7 +47,7 @@ pub(crate) struct Detached {
 /// What the rule refuses, how it fails, what `done` reports, or too many conflicts. Nothing is written then.
 pub(crate) async fn in_own_transaction<D, F>(call: &Call, detached: Detached, done: D) -> Result<Outcome, Error>
 where
-    D: Fn(Transaction) -> F,
+    D: Fn(Transaction, Outcome) -> F,
     F: Future<Output = Result<(), Error>>,
 {
     let (detached, done) = (&detached, &done);
@@ -58,7 +58,7 @@ where
             Err(Stopped::Rejected(rejection)) => return Err(refusal(&bound.installed, rejection)?),
             Err(Stopped::Error(error)) => return Err(error),
         };
-        done(transaction).await?;
+        done(transaction, outcome.clone()).await?;
         Ok(outcome)
     })
     .await

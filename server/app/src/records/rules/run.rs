@@ -87,7 +87,7 @@ pub(super) fn event(call: &Call, installed: &Installed, rule: &str, play: Play, 
     context.insert("dry_run".to_owned(), Value::Bool(play == Play::Shadow));
     context.extend(more);
     Event {
-        seed: seed(&[&call.id, installed.name(), rule, &id]),
+        seed: seed(&[&call.id, installed.name(), rule, &call.attempt.next_run().to_string()]),
         rule: rule.to_owned(),
         hook,
         operation,
