@@ -23,9 +23,8 @@ pub struct Ground {
     pub record: bool,
 }
 
-/// What a rule is asked about. Texts are JSON. Can be read from a recorded run, in which they may stand as the JSON that they
-/// are.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+/// What a rule is asked about. Texts are JSON.
+#[derive(Clone, Debug)]
 pub struct Event {
     /// Name of the rule, as the manifest declares it.
     pub rule: String,
@@ -35,50 +34,21 @@ pub struct Event {
     /// `tick`, an HTTP method in lower case.
     pub operation: String,
     /// Collection of the record; empty where no record is concerned.
-    #[serde(default)]
     pub collection: String,
     /// Id of the record; empty where no record is concerned.
-    #[serde(default)]
     pub id: String,
     /// The stored record; none when it is created.
-    #[serde(default, deserialize_with = "json_text")]
     pub before: Option<String>,
     /// The record as it is about to be written; none when it is deleted. The request of an endpoint, the data of a job.
-    #[serde(default, deserialize_with = "json_text")]
     pub after: Option<String>,
     /// An object: caller, request and so on.
-    #[serde(deserialize_with = "object_text")]
     pub context: String,
     /// The transaction's time in milliseconds since 1970; all the guest sees of the clock.
     pub now_ms: u64,
     /// Seed of the guest's random numbers; the same seed repeats the same run.
-    #[serde(deserialize_with = "number_or_text")]
     pub seed: u64,
     /// How many writes of rules this one is nested in; 0 for the write of a request.
-    #[serde(default)]
     pub depth: usize,
-}
-
-/// A text that holds an object or a list is taken for its JSON; any other text is the value itself.
-fn json_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    Ok(match Value::deserialize(deserializer)? {
-        Value::Null => None,
-        Value::String(text) if serde_json::from_str::<Value>(&text).is_ok_and(|it| it.is_object() || it.is_array()) => Some(text),
-        value => Some(value.to_string()),
-    })
-}
-
-fn object_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    Ok(json_text(deserializer)?.unwrap_or_else(|| "{}".to_owned()))
-}
-
-/// Not every reader of JSON keeps 64 bits of a number, so a seed may be a text.
-fn number_or_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    let number = match Value::deserialize(deserializer)? {
-        Value::String(text) => text.parse().ok(),
-        value => value.as_u64(),
-    };
-    number.ok_or_else(|| serde::de::Error::custom("a seed is a whole number of 64 bits"))
 }
 
 /// What came out, and what it took.
@@ -213,28 +183,4 @@ pub enum LogLevel {
     Warn,
     /// Something is wrong.
     Error,
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_recorded_event_is_read_however_its_json_stands_there() {
-        let with = |after: Value, seed: Value| {
-            let event = json!({ "rule": "r", "hook": "before-write", "operation": "create", "collection": "c", "id": "i", "before": null,
-                "after": after, "context": { "depth": 0 }, "now_ms": 1, "seed": seed, "depth": 0 });
-            serde_json::from_value::<Event>(event)
-        };
-        let seed = u64::MAX;
-        let nested = with(json!({ "a": 1 }), json!(seed.to_string())).expect("readable");
-        assert_eq!((nested.after.as_deref(), nested.seed, nested.hook), (Some(r#"{"a":1}"#), seed, Hook::BeforeWrite));
-        assert_eq!((nested.before.as_deref(), &*nested.context), (None, r#"{"depth":0}"#));
-        assert_eq!(with(json!(r#"{"a":1}"#), json!(seed)).expect("readable"), nested);
-        assert_eq!(with(json!("text"), json!(1)).expect("readable").after.as_deref(), Some(r#""text""#));
-        assert!(with(json!({}), json!("many")).is_err());
-        assert!(with(json!({}), json!(-1)).is_err());
-    }
 }

@@ -48,15 +48,15 @@ const HUNDRED: &str = r#"
 pub struct Plugins {
     /// Misbehaves only when it is asked to.
     pub hostile: Plugin,
-    /// Empty.
+    /// Accepts everything, in TypeScript.
     pub empty: Plugin,
-    /// Guard.
+    /// The demo shop's rule in Rust.
     pub guard: Plugin,
-    /// Guard script.
+    /// Its twin in TypeScript.
     pub guard_script: Plugin,
-    /// Hundred.
+    /// A hundred rules on one collection.
     pub hundred: Plugin,
-    /// Endless.
+    /// Never ends, in TypeScript.
     pub endless: Plugin,
 }
 
@@ -124,7 +124,7 @@ pub fn quantiles(mut took: Vec<Duration>) -> [Duration; 2] {
     [0.5, 0.99].map(|share| took[((took.len() - 1) as f64 * share).ceil() as usize])
 }
 
-/// Measures everything and prints it as a table.
+/// A duration as people read it.
 pub fn shown(duration: Duration) -> String {
     match duration.as_nanos() {
         nanos @ 0..1_000_000 => format!("{:.1} µs", nanos as f64 / 1e3),

@@ -14,7 +14,7 @@ use crate::{
     transaction::{Run, bind},
 };
 
-pub use claim::{Again, Claim, Claimed, Ended, claim, end, next_due, put_back, recover, recover_all, renew};
+pub use claim::{Again, Claim, Claimed, Ended, claim, end, let_next_begin, next_due, put_back, recover, recover_all, renew};
 
 const TABLE: &str = "_outbox";
 
@@ -229,18 +229,14 @@ pub async fn replay(run: &impl Run, id: &str, now: &str) -> Result<bool, Error> 
     Ok(run.run(text.to_owned(), binds).await?.into_iter().flat_map(rows).next().is_some())
 }
 
-/// Removes a row that nobody works on, and lets the next one of its key begin; true if there was one.
+/// Removes a row that nobody works on; true if there was one. Then [`let_next_begin`] is due.
 ///
 /// # Errors
 /// What the database reports.
 pub async fn remove(run: &impl Run, id: &str) -> Result<bool, Error> {
     let text = "DELETE $id WHERE state != 'running' RETURN BEFORE";
     let values = run.run(text.to_owned(), vec![bind("id", record_id(TABLE, id))]).await?;
-    let Some(removed) = values.into_iter().flat_map(rows).next().map(delivery).transpose()? else { return Ok(false) };
-    if let Some(key) = &removed.row.key {
-        claim::let_next_begin(run, key).await?;
-    }
-    Ok(true)
+    Ok(values.into_iter().flat_map(rows).next().is_some())
 }
 
 /// Removes the rows in this state that ended before a moment, and says how many.

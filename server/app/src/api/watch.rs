@@ -11,7 +11,6 @@ use poem_openapi::{
 
 use super::{payload::Reply, system, visitor};
 use crate::{
-    Error,
     call::Call,
     watch::{self as stories, Look},
 };
@@ -242,7 +241,7 @@ impl Endpoint for Metrics {
     async fn call(&self, request: Request) -> poem::Result<Response> {
         system::only_get(&request)?;
         let call = visitor::call(&request).await?;
-        let page = stories::metrics(&call).map_err(Error::from)?;
+        let page = stories::metrics(&call)?;
         Ok(Response::builder().content_type("text/plain; version=0.0.4; charset=utf-8").body(page))
     }
 }

@@ -140,7 +140,9 @@ fn is_name(name: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn check(details: &str, expected: Result<(u16, &[(&str, &str)], &str), &str>) {
+    type Expected<'a> = Result<(u16, &'a [(&'a str, &'a str)], &'a str), &'a str>;
+
+    fn check(details: &str, expected: Expected<'_>) {
         match (Answer::read(details), expected) {
             (Ok(answer), Ok((status, headers, body))) => {
                 let found: Vec<(&str, &str)> = answer.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();

@@ -81,7 +81,10 @@ pub(crate) async fn remove(call: &Call, id: &str) -> Result<Delivery, Error> {
     }
     transaction.commit().await?;
     tracing::info!(request = %call.id, delivery = id, by = %call.caller.principal, "a delivery was removed");
-    call.app.outbox.wake();
+    if let Some(key) = &delivery.row.key {
+        outbox::let_next_begin(&call.app.store, key).await?;
+        call.app.outbox.wake();
+    }
     Ok(delivery)
 }
 

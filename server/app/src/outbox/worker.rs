@@ -26,7 +26,7 @@ const RENEW_EVERY: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Until when a row is put off that waits for an earlier one of its key. The end of that one brings it back; this is in case that is missed.
-const PUT_OFF_FOR: Duration = Duration::from_secs(600);
+const PUT_OFF_FOR: Duration = Duration::from_secs(120);
 
 /// Rows that one node works on at the same time: rules compute, messages wait for answers.
 const INSIDE_AT_ONCE: usize = 8;
@@ -227,6 +227,9 @@ async fn work(app: &App, delivery: Delivery) {
     };
     // What cannot be noted is found when its lease has ended, and done once more.
     report("note how a delivery went", noted);
+    if let Some(key) = &delivery.row.key {
+        report("go on with a key", self::noted(|| outbox::let_next_begin(&app.store, key)).await);
+    }
 }
 
 async fn attempt(app: &App, delivery: &Delivery) -> Result<Done, Failed> {
@@ -275,17 +278,9 @@ async fn retry_or_give_up(app: &App, delivery: &Delivery, failed: Failed) -> Res
     noted(|| outbox::put_back(&app.store, &app.outbox.worker, delivery, again)).await
 }
 
-/// Notes the end of a row. One with a key has another waiting behind it: both are changed or none.
+/// Notes the end of a row.
 async fn end(app: &App, delivery: &Delivery, ended: Ended<'_>) -> Result<(), store::Error> {
-    let worker = &app.outbox.worker;
-    let ending = || async move {
-        if delivery.row.key.is_none() {
-            return outbox::end(&app.store, worker, delivery, ended, &now()).await.map(drop);
-        }
-        let transaction = app.store.begin().await?;
-        outbox::end(&transaction, worker, delivery, ended, &now()).await?;
-        transaction.commit().await
-    };
+    let ending = || async move { outbox::end(&app.store, &app.outbox.worker, delivery, ended, &now()).await.map(drop) };
     noted(ending).await
 }
 

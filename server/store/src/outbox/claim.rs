@@ -108,7 +108,7 @@ async fn head_of(run: &impl Run, key: &str) -> Result<Option<String>, Error> {
 }
 
 /// Puts off rows that wait for an earlier one, so that a key that nobody can deliver does not stand in the way of all others. The earlier ones
-/// are locked: one that ends in this very moment brings back nothing that it does not see, so either it is seen to have ended, or it conflicts.
+/// are locked: when one has ended before this commits, nothing is put off; when it ends later, [`let_next_begin`] sees what was put off.
 async fn put_off(store: &Store, behind: BTreeMap<String, String>, until: &str) -> Result<(), Error> {
     if behind.is_empty() {
         return Ok(());
@@ -168,8 +168,8 @@ pub async fn recover_all(run: &impl Run, now: &str) -> Result<(), Error> {
     run.run(text.to_owned(), vec![bind("now", now.to_owned())]).await.map(drop)
 }
 
-/// Ends a row that the worker has, in the transaction of what was done if there is one, and lets the next one of its key begin. False if the
-/// worker has lost it meanwhile: then what was done in the same transaction must not be committed.
+/// Ends a row that the worker has, in the transaction of what was done if there is one. False if the worker has lost it meanwhile: then what
+/// was done in the same transaction must not be committed. Once it is, [`let_next_begin`] is due.
 ///
 /// # Errors
 /// What the database reports.
@@ -182,11 +182,7 @@ pub async fn end(run: &impl Run, worker: &str, row: &Delivery, ended: Ended<'_>,
         WHERE state = 'running' AND worker = $worker AND attempts = $attempts RETURN AFTER";
     let mut binds = owned(worker, row);
     binds.extend([bind("state", state.to_owned()), bind("error", error), bind("now", now.to_owned())]);
-    let ours = run.run(text.to_owned(), binds).await?.into_iter().flat_map(rows).next().is_some();
-    if ours && let Some(key) = &row.row.key {
-        let_next_begin(run, key).await?;
-    }
-    Ok(ours)
+    Ok(run.run(text.to_owned(), binds).await?.into_iter().flat_map(rows).next().is_some())
 }
 
 /// Has a row that the worker has tried once more.
@@ -208,12 +204,16 @@ fn owned(worker: &str, row: &Delivery) -> Vec<(String, Stored)> {
     vec![bind("id", record_id("_outbox", &row.row.id)), bind("worker", worker.to_owned()), bind("attempts", i64::from(row.attempts))]
 }
 
-/// The next row of the key may have been put off; one that was tried before waits for its own time.
-pub(super) async fn let_next_begin(run: &impl Run, key: &str) -> Result<(), Error> {
+/// Lets the next row of a key begin, after the one before it has ended or was removed, and that is committed: in the same transaction it would
+/// not see what others put off in that moment. One that was tried before waits for its own time.
+///
+/// # Errors
+/// [`Error::Conflict`] when somebody else changes the row, or what the database reports.
+pub async fn let_next_begin(run: &impl Run, key: &str) -> Result<(), Error> {
     let next = "SELECT * FROM _outbox WHERE turn = $turn ORDER BY _key LIMIT 1";
     let next = run.run(next.to_owned(), vec![bind("turn", key.to_owned())]).await?;
     let Some(next) = next.into_iter().next().and_then(first_row).map(delivery).transpose()? else { return Ok(()) };
-    if next.attempts > 0 {
+    if next.attempts > 0 || next.due == next.row.not_before {
         return Ok(());
     }
     let binds = vec![bind("id", record_id("_outbox", &next.row.id)), bind("due", next.row.not_before)];

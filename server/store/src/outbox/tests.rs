@@ -136,10 +136,12 @@ async fn rows_of_a_key_come_one_after_the_other() {
     let retried = claimed(&store, "one", 300).await;
     assert_eq!(ids(&retried), ["k000"]);
     assert!(end(&store, "one", &retried[0], Ended::Dead("never"), &at(301)).await.expect("ended"));
+    let_next_begin(&store, "k").await.expect("begun");
     for number in 1..150 {
         let next = claimed(&store, "one", 301).await;
         assert_eq!(ids(&next), [format!("k{number:03}")]);
         assert!(end(&store, "one", &next[0], Ended::Delivered, &at(301)).await.expect("ended"));
+        let_next_begin(&store, "k").await.expect("begun");
     }
     assert!(claimed(&store, "one", 3_500).await.is_empty());
 }
@@ -157,7 +159,8 @@ async fn a_row_is_not_put_off_behind_one_that_has_just_ended() {
             assert!(end(&transaction, "one", &first[0], Ended::Delivered, &at(1)).await.expect("ended"));
             put(&store, &[row(&next, Some(&key), 0)]).await;
             tokio::task::yield_now().await;
-            transaction.commit().await
+            transaction.commit().await?;
+            let_next_begin(&store, &key).await
         };
         let looking = async {
             for _ in 0..20 {
@@ -171,7 +174,8 @@ async fn a_row_is_not_put_off_behind_one_that_has_just_ended() {
         let (ended, mut found) = tokio::join!(ending, looking);
         // Whoever ends a row tries once more after a conflict.
         if ended.is_err() {
-            assert!(end(&store, "one", &first[0], Ended::Delivered, &at(1)).await.expect("ended"));
+            end(&store, "one", &first[0], Ended::Delivered, &at(1)).await.expect("ended");
+            let_next_begin(&store, &key).await.expect("begun");
         }
         if found.is_empty() {
             found = claimed(&store, "two", 1).await;
@@ -203,6 +207,7 @@ async fn the_next_of_a_key_begins_when_the_one_before_is_removed() {
     put_back(&store, "one", &first[0], Again { due: &at(600), error: None, attempts: 0 }).await.expect("put back");
     assert!(claimed(&store, "one", 20).await.is_empty());
     assert!(remove(&store, "a").await.expect("removed"));
+    let_next_begin(&store, "k").await.expect("begun");
     assert_eq!(ids(&claimed(&store, "one", 20).await), ["b"]);
 }
 

@@ -128,7 +128,7 @@ impl Sale {
     /// Lets the clients order until nothing is left to do or the server is gone.
     fn start(self: &Arc<Self>, shop: &Shop) -> Vec<JoinHandle<()>> {
         let client = |number: usize| {
-            let (sale, customer) = (Arc::clone(self), if number % 2 == 0 { shop.ann.clone() } else { shop.ben.clone() });
+            let (sale, customer) = (Arc::clone(self), if number.is_multiple_of(2) { shop.ann.clone() } else { shop.ben.clone() });
             tokio::spawn(async move { sale.order_on(&customer).await })
         };
         (0..CLIENTS).map(client).collect()
