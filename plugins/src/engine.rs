@@ -12,6 +12,11 @@ pub(crate) const TICK: Duration = Duration::from_millis(10);
 pub(crate) const SLOTS: u32 = 128;
 /// The most that a guest can have, whatever its limits say.
 pub(crate) const MEMORY_MAX_BYTES: usize = 64 << 20;
+/// Core instances, memories and tables of one component. A component that brings a language runtime consists of more than
+/// 20 core instances. The pool holds as much for every slot, so that nobody finds it empty because of another one's component.
+const CORE_INSTANCES: u32 = 32;
+const MEMORIES: u32 = 2;
+const TABLES: u32 = 4;
 /// Entries of a guest's tables; the JavaScript engines need thousands.
 pub(crate) const TABLE_ELEMENTS: usize = 20_000;
 
@@ -53,10 +58,12 @@ fn base() -> Config {
 fn pool() -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::default();
     pool.total_component_instances(SLOTS)
-        // a component that brings a language runtime consists of more than 20 core instances
-        .total_core_instances(SLOTS * 32)
-        .total_memories(SLOTS * 2)
-        .total_tables(SLOTS * 4)
+        .total_core_instances(SLOTS * CORE_INSTANCES)
+        .max_core_instances_per_component(CORE_INSTANCES)
+        .total_memories(SLOTS * MEMORIES)
+        .max_memories_per_component(MEMORIES)
+        .total_tables(SLOTS * TABLES)
+        .max_tables_per_component(TABLES)
         .total_stacks(SLOTS)
         .table_elements(TABLE_ELEMENTS)
         .max_memory_size(MEMORY_MAX_BYTES)

@@ -77,7 +77,9 @@ impl TestApp {
     /// When it does not become ready.
     pub async fn start_with(options: Options) -> Self {
         let folder = TempDir::with_prefix("ironrule-").expect("a folder");
-        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(120)).build().expect("a client");
+        // The server closes what is idle for ten seconds; whoever sends at that very moment loses the request.
+        let http = reqwest::Client::builder().no_proxy().pool_idle_timeout(Duration::from_secs(5));
+        let http = http.timeout(Duration::from_secs(120)).build().expect("a client");
         let mut app = Self { options, folder, server: None, http, admin: OnceCell::new() };
         let admin = app.options.admin;
         if admin && app.options.database == Database::Disk {

@@ -221,6 +221,26 @@ async fn what_does_not_fit_is_not_loaded() {
     refused("three hundred memories", Guest { imports: memories, ..Guest::default() }, too_much).await;
 }
 
+/// While a component that wants more than its share is refused, the pool has room for the others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_asks_for_the_whole_pool_takes_nothing_from_others() {
+    let memories = "(core module $m (memory 1)) ".to_owned() + &"(core instance (instantiate $m))".repeat(200);
+    let greedy = async {
+        for _ in 0..20 {
+            let error = guest_error("two hundred memories", Guest { imports: memories.clone(), ..Guest::default() }).await;
+            assert!(error.to_string().contains("memories"), "{error}");
+        }
+    };
+    let calm = async {
+        let plugin = Guest::default().load(runtime().await).await.expect("loads");
+        for _ in 0..200 {
+            let run = run(&plugin, MemoryRecords::new(Mood::Well), event("r", "notes", &json!({}))).await;
+            assert!(run.result.is_ok(), "{:?}", run.result);
+        }
+    };
+    tokio::join!(greedy, calm);
+}
+
 #[tokio::test]
 async fn only_what_is_granted_is_touched() {
     let plugin = Guest::runs("(call $create @audit @object @answer) (call $tell)").load(runtime().await).await.expect("loads");

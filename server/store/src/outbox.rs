@@ -9,7 +9,7 @@ use serde::Serialize;
 use surrealdb::types::Value as Stored;
 
 use crate::{
-    Error,
+    Error, Store,
     row::{Row as Columns, first_row, record_id, rows},
     transaction::{Run, bind},
 };
@@ -179,16 +179,19 @@ pub struct Search {
     pub limit: usize,
 }
 
-/// The rows, the newest first.
+/// The rows, the newest first, all of one moment.
 ///
 /// # Errors
 /// [`Error::Corrupt`] when one cannot be read.
-pub async fn list(run: &impl Run, search: &Search) -> Result<Vec<Delivery>, Error> {
-    // One scan for each state, because only an equality in front lets a scan stop at the limit.
+pub async fn list(store: &Store, search: &Search) -> Result<Vec<Delivery>, Error> {
+    // One scan for each state, because only an equality in front lets a scan stop at the limit. One transaction for all of
+    // them, or a row that changes its state in between would be found twice, or never.
+    let transaction = store.begin().await?;
     let mut found = Vec::new();
     for state in State::ALL.into_iter().filter(|state| search.state.is_none_or(|wanted| wanted == *state)) {
-        found.extend(list_state(run, search, state).await?);
+        found.extend(list_state(&transaction, search, state).await?);
     }
+    transaction.rollback().await;
     found.sort_by(|one, other| other.row.id.cmp(&one.row.id));
     found.truncate(search.limit);
     Ok(found)

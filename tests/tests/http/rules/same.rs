@@ -34,7 +34,7 @@ async fn runs(admin: &Client, plugin: &str) -> Vec<(String, String, Value)> {
     for run in admin.get(&format!("/api/plugins/{plugin}/runs")).await.list() {
         let whole = admin.get(&format!("/api/plugins/{plugin}/runs/{}", run["seq"])).await.json(200);
         let text = |member: &str| run[member].as_str().expect("a text").to_owned();
-        found.push((text("request"), text("mode"), whole["detail"]["result"].clone()));
+        found.push((text("request"), text("mode"), whole["result"].clone()));
     }
     found
 }
