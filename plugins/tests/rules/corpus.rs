@@ -228,7 +228,7 @@ async fn who_asks_for_the_whole_pool_takes_nothing_from_others() {
     let greedy = async {
         for _ in 0..20 {
             let error = guest_error("two hundred memories", Guest { imports: memories.clone(), ..Guest::default() }).await;
-            assert!(error.to_string().contains("memories"), "{error}");
+            assert!(error.to_string().contains("exceeds the configured maximum"), "{error}");
         }
     };
     let calm = async {
