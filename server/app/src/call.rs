@@ -1,8 +1,11 @@
 //! One request on its way through the stories: who asks, when, and the picture of the world that it sees from beginning to end.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use chrono::{DateTime, Utc};
@@ -40,13 +43,19 @@ pub(crate) struct Attempt {
     pub(crate) instances: Instances,
     /// True if the outbox has something new when this commits.
     pub(crate) enqueued: Arc<AtomicBool>,
-    runs: AtomicU64,
+    runs: Mutex<HashMap<(String, String, bool), u64>>,
 }
 
 impl Attempt {
-    /// The number of a run of a rule: the same for the same run in every attempt, whatever ids that attempt makes.
-    pub(crate) fn next_run(&self) -> u64 {
-        self.runs.fetch_add(1, Ordering::Relaxed)
+    /// How often the rule of a plugin ran before: the same for the same run in every attempt, whatever ids that attempt makes, and
+    /// the same for a run and for the one of a version that is watched.
+    pub(crate) fn next_run(&self, plugin: &str, rule: &str, shadow: bool) -> u64 {
+        // Nobody panics while the lock is held.
+        let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = runs.entry((plugin.to_owned(), rule.to_owned(), shadow)).or_default();
+        let before = *number;
+        *number += 1;
+        before
     }
 }
 

@@ -86,8 +86,9 @@ pub(super) fn event(call: &Call, installed: &Installed, rule: &str, play: Play, 
     context.insert("depth".to_owned(), Value::Integer(i64::from(call.depth)));
     context.insert("dry_run".to_owned(), Value::Bool(play == Play::Shadow));
     context.extend(more);
+    let number = call.attempt.next_run(installed.name(), rule, play == Play::Shadow);
     Event {
-        seed: seed(&[&call.id, installed.name(), rule, &call.attempt.next_run().to_string()]),
+        seed: seed(&[&call.id, installed.name(), rule, &number.to_string()]),
         rule: rule.to_owned(),
         hook,
         operation,
