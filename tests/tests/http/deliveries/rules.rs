@@ -26,7 +26,9 @@ async fn what_a_failed_attempt_wrote_is_not_there() {
     post.order(json!({"what": "fails-twice", "number": 1})).await;
     let delivered = post.reached("after-commit", "delivered", 1).await.remove(0);
     assert_eq!(delivered["attempts"], 3);
-    let notes = post.notes().await;
+    let mut notes = post.notes().await;
+    // The plugin has a rule that runs every minute, too.
+    notes.retain(|note| note["operation"] == "create");
     assert_eq!(notes.iter().map(|note| &note["attempt"]).collect::<Vec<_>>(), [&json!(3)], "one note of one run: {notes:?}");
 }
 
