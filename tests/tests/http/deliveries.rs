@@ -96,8 +96,14 @@ impl Post {
         .await
     }
 
-    /// The notes, the oldest first.
+    /// The notes, the oldest first, without those of the rule that runs every minute.
     async fn notes(&self) -> Vec<Value> {
+        let mut notes = self.all_notes().await;
+        notes.retain(|note| note["operation"] != "tick");
+        notes
+    }
+
+    async fn all_notes(&self) -> Vec<Value> {
         self.admin.get("/api/records/notes?sort=created&limit=1000").await.list()
     }
 
