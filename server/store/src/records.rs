@@ -1,6 +1,8 @@
 //! Records in their tables. Every statement pins the tenant, so isolation and fast scans are the same mechanism. What may be seen is
 //! decided by guards that become part of the query: there is no list without them.
 
+pub mod aggregate;
+
 use model::{
     Caller, Collection, Condition, Guard, NewRecord, Record, Value,
     query::{List, SortKey, Start},
