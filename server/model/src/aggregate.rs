@@ -92,13 +92,8 @@ pub enum Function {
 
 impl Function {
     /// All, by their word.
-    pub const ALL: [(&'static str, Function); 5] = [
-        ("count", Function::Count),
-        ("sum", Function::Sum),
-        ("avg", Function::Avg),
-        ("min", Function::Min),
-        ("max", Function::Max),
-    ];
+    pub const ALL: [(&'static str, Function); 5] =
+        [("count", Function::Count), ("sum", Function::Sum), ("avg", Function::Avg), ("min", Function::Min), ("max", Function::Max)];
 
     fn word(self) -> &'static str {
         match self {

@@ -196,7 +196,14 @@ fn parse_fields(collection: &Collection, text: &str, violations: &mut Violations
     names
 }
 
-pub(super) fn parse_number(name: &str, text: &Option<String>, default: usize, min: usize, max: usize, violations: &mut Violations) -> usize {
+pub(super) fn parse_number(
+    name: &str,
+    text: &Option<String>,
+    default: usize,
+    min: usize,
+    max: usize,
+    violations: &mut Violations,
+) -> usize {
     let Some(text) = given(text) else { return default };
     match text.parse::<usize>() {
         Ok(number) if (min..=max).contains(&number) => number,

@@ -60,7 +60,8 @@ fn exact(text: &str) -> Stored {
 async fn nothing_is_one_group_or_none() {
     let (store, collection) = with(&[]).await;
     let select = "count,count:price,sum:price,avg:price,min:price,max:at,sum:whole,avg:share";
-    let empty = r#"{"count":0,"count_price":0,"sum_price":null,"avg_price":null,"min_price":null,"max_at":null,"sum_whole":null,"avg_share":null}"#;
+    let empty =
+        r#"{"count":0,"count_price":0,"sum_price":null,"avg_price":null,"min_price":null,"max_at":null,"sum_whole":null,"avg_share":null}"#;
     assert_eq!(ask(&store, &collection, select, "").await.expect("an answer"), [empty]);
     assert!(ask(&store, &collection, select, "label").await.expect("an answer").is_empty());
 }
@@ -126,7 +127,10 @@ async fn times_are_grouped_in_utc() {
     ];
     let (store, collection) = with(&rows).await;
     let cases = [
-        ("day:at", r#"[{"at_day":null,"count":1},{"at_day":"2025-12-29","count":1},{"at_day":"2026-01-01","count":1},{"at_day":"2026-01-05","count":1}]"#),
+        (
+            "day:at",
+            r#"[{"at_day":null,"count":1},{"at_day":"2025-12-29","count":1},{"at_day":"2026-01-01","count":1},{"at_day":"2026-01-05","count":1}]"#,
+        ),
         ("week:at", r#"[{"at_week":null,"count":1},{"at_week":"2025-12-29","count":2},{"at_week":"2026-01-05","count":1}]"#),
         ("month:at", r#"[{"at_month":null,"count":1},{"at_month":"2025-12-01","count":1},{"at_month":"2026-01-01","count":2}]"#),
         ("year:day", r#"[{"day_year":null,"count":1},{"day_year":"2026-01-01","count":2},{"day_year":"2027-01-01","count":1}]"#),
