@@ -197,6 +197,9 @@ async fn records_are_grouped_by_times_in_utc() {
     assert!(found[0]["count"].as_i64() >= Some(1), "{found}");
 }
 
+/// A query, the initials of the groups that it answers, and how many there are in all.
+type Case<'a> = (&'a [(&'a str, &'a str)], &'a str, &'a str);
+
 #[tokio::test]
 async fn groups_are_selected_sorted_and_cut() {
     let (_app, admin) = six().await;
@@ -208,7 +211,7 @@ async fn groups_are_selected_sorted_and_cut() {
         let initials: String = answer.list().iter().filter_map(|group| group["title"].as_str()?.chars().next()).collect();
         (initials, total)
     };
-    let cases: [(&[(&str, &str)], &str, &str); 9] = [
+    let cases: [Case<'_>; 9] = [
         (&[], "abcdef", "6"),
         (&[("sort", "-title")], "fedcba", "6"),
         (&[("sort", "-sum_amount")], "cabedf", "6"),
