@@ -4,6 +4,8 @@ pub mod create;
 
 pub mod alter;
 
+pub mod rename;
+
 pub mod drop;
 
 use model::{Action, Collection, Violations};

@@ -3,10 +3,13 @@
 
 pub mod aggregate;
 
+mod rename;
+
 use model::{
     Caller, Collection, Condition, Guard, NewRecord, Record, Value,
     query::{List, SortKey, Start},
 };
+pub use rename::rename;
 use surrealdb::types::Value as Stored;
 
 use crate::{

@@ -1,5 +1,7 @@
 //! `/api/collections`.
 
+mod rename;
+
 use serde_json::{Value, json};
 use tests::{Client, Method, TestApp, url};
 

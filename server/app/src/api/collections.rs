@@ -128,6 +128,8 @@ struct Collection {
 #[oai(skip_serializing_if_is_none)]
 #[allow(dead_code, reason = "describes the body in the document")]
 struct CollectionChange {
+    /// New names of fields, by the old ones; what is stored in them stays. `fields` has the new names.
+    rename: Option<std::collections::HashMap<String, String>>,
     /// All fields as they shall be.
     fields: Option<Vec<Field>>,
     /// All declared indexes as they shall be.
