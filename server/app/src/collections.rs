@@ -6,6 +6,8 @@ pub mod alter;
 
 pub mod rename;
 
+pub mod fill;
+
 pub mod drop;
 
 use model::{Action, Collection, Violations};

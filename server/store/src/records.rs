@@ -5,6 +5,9 @@ pub mod aggregate;
 
 mod rename;
 
+mod fill;
+
+pub use fill::fill;
 use model::{
     Caller, Collection, Condition, Guard, NewRecord, Record, Value,
     query::{List, SortKey, Start},

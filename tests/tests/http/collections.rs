@@ -2,6 +2,8 @@
 
 mod rename;
 
+mod fill;
+
 use serde_json::{Value, json};
 use tests::{Client, Method, TestApp, url};
 

@@ -130,6 +130,8 @@ struct Collection {
 struct CollectionChange {
     /// New names of fields, by the old ones; what is stored in them stays. `fields` has the new names.
     rename: Option<std::collections::HashMap<String, String>>,
+    /// What stored records get in fields that are null, by the names of the fields.
+    fill: Option<Any<serde_json::Map<String, serde_json::Value>>>,
     /// All fields as they shall be.
     fields: Option<Vec<Field>>,
     /// All declared indexes as they shall be.

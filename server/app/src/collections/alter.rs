@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::{
     OBJECT, check_policies, check_targets,
+    fill::{self, Fill},
     rename::{self, Renames},
 };
 use crate::{Error, call::Call, world};
@@ -22,6 +23,9 @@ pub struct Alteration {
     /// New names of fields, by the old ones. What is stored in them stays.
     #[serde(default)]
     pub rename: Renames,
+    /// What stored records get in fields that are null.
+    #[serde(default)]
+    pub fill: Fill,
     /// All fields as they shall be, under their new names.
     pub fields: Option<Vec<Field>>,
     /// All declared indexes as they shall be.
@@ -52,13 +56,15 @@ pub async fn alter(call: &Call, name: &str, alteration: Alteration, manner: Mann
     let before = call.collection(name)?;
     let renames = alteration.rename.clone();
     let renamed = rename::renamed(&before, &renames)?;
+    let fill = alteration.fill.clone();
     let after = altered(&renamed, alteration)?;
     rename::check(&after, &renames)?;
+    let fill = fill::checked(&after, fill)?;
     check_targets(&after, &call.world.catalog)?;
     check_policies(call, &after)?;
 
     let transaction = call.app.store.begin().await?;
-    let change = Change { before: &before, renamed: &renamed, after: &after, renames: &renames };
+    let change = Change { before: &before, renamed: &renamed, after: &after, renames: &renames, fill: &fill };
     match change.make(call, &transaction, manner).await {
         Ok(()) if manner == Manner::DryRun => {
             transaction.rollback().await;
@@ -82,6 +88,7 @@ struct Change<'a> {
     renamed: &'a Collection,
     after: &'a Collection,
     renames: &'a Renames,
+    fill: &'a Fill,
 }
 
 impl Change<'_> {
@@ -90,15 +97,15 @@ impl Change<'_> {
         for (old, new) in self.renames {
             store::records::rename(transaction, self.before, old, new).await?;
         }
-        let losses = losses(call, transaction, self.renamed, self.after).await?;
+        let losses = losses(call, transaction, self).await?;
         match manner {
             Manner::Careful | Manner::DryRun if !losses.0.is_empty() => return Err(Error::DataLoss(losses)),
             // Only the database knows whether values are unique, and it says so when it makes the index.
-            Manner::DryRun if !self.adds_unique() => return Ok(()),
+            Manner::DryRun if !self.may_repeat_unique() => return Ok(()),
             Manner::DryRun | Manner::Careful | Manner::Forced => {}
         }
         retype(transaction, self.renamed, self.after).await?;
-        store::schema::alter_table(transaction, self.before, self.after).await.map_err(|error| match error {
+        self.fill_and_index(transaction).await.map_err(|error| match error {
             store::Error::Unique { .. } => Error::DataLoss(not_unique(self.after)),
             error => Error::Store(error),
         })?;
@@ -107,9 +114,16 @@ impl Change<'_> {
         Ok(())
     }
 
-    fn adds_unique(&self) -> bool {
+    async fn fill_and_index(&self, transaction: &store::Transaction) -> Result<(), store::Error> {
+        for (field, value) in self.fill {
+            store::records::fill(transaction, self.after, field, value).await?;
+        }
+        store::schema::alter_table(transaction, self.before, self.after).await
+    }
+
+    fn may_repeat_unique(&self) -> bool {
         let known = self.renamed.indexes();
-        self.after.indexes().iter().any(|index| index.unique && !known.contains(index))
+        !self.fill.is_empty() || self.after.indexes().iter().any(|index| index.unique && !known.contains(index))
     }
 }
 
@@ -136,7 +150,8 @@ const BATCH: usize = 500;
 const NAMED_MAX: usize = 20;
 
 /// What stored values the change would lose or leave invalid.
-async fn losses(call: &Call, transaction: &store::Transaction, before: &Collection, after: &Collection) -> Result<Violations, Error> {
+async fn losses(call: &Call, transaction: &store::Transaction, change: &Change<'_>) -> Result<Violations, Error> {
+    let (before, after) = (change.renamed, change.after);
     let mut losses = Violations::default();
     for field in before.fields().filter(|field| after.field(&field.name).is_none()) {
         let filled = store::records::count_filled(transaction, before, &field.name).await?;
@@ -162,6 +177,7 @@ async fn losses(call: &Call, transaction: &store::Transaction, before: &Collecti
         let Some(last) = records.last() else { return Ok(losses) };
         position.clone_from(&last.id);
         for record in &records {
+            let record = &fill::filled(record, change.fill);
             let values = record.values.iter().filter(|(name, _)| after.field(name).is_some());
             let draft = Draft { values: values.map(|(name, value)| (name.clone(), value.clone())).collect() };
             let Err(violations) = validate::update(after, record, draft, &call.now) else { continue };
