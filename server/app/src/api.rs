@@ -85,6 +85,7 @@ pub fn endpoint(app: &Arc<App>, setup: Setup, address: SocketAddr) -> Endpoint {
     let methods = boundary::Methods::of(&service.spec());
     let routes = Route::new()
         .at("/api/records/:collection", records::Records)
+        .at("/api/records/:collection/aggregate", records::Aggregate)
         .at("/api/records/:collection/:id", records::Record)
         .at("/api/ext/*path", ext::Ext)
         .at("/metrics", watch::Metrics)

@@ -4,6 +4,10 @@ pub mod create;
 
 pub mod alter;
 
+pub mod rename;
+
+pub mod fill;
+
 pub mod drop;
 
 use model::{Action, Collection, Violations};

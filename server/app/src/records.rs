@@ -7,6 +7,8 @@ pub mod read;
 
 pub mod list;
 
+pub mod aggregate;
+
 pub mod update;
 
 pub mod delete;

@@ -1,10 +1,18 @@
 //! Records in their tables. Every statement pins the tenant, so isolation and fast scans are the same mechanism. What may be seen is
 //! decided by guards that become part of the query: there is no list without them.
 
+pub mod aggregate;
+
+mod rename;
+
+mod fill;
+
+pub use fill::fill;
 use model::{
     Caller, Collection, Condition, Guard, NewRecord, Record, Value,
     query::{List, SortKey, Start},
 };
+pub use rename::rename;
 use surrealdb::types::Value as Stored;
 
 use crate::{

@@ -26,10 +26,8 @@ pub(crate) fn from_record(record: &Record) -> StoredObject {
     row.insert("updated", record.updated.clone());
     let mut scales = StoredObject::new();
     for (name, value) in record.values.iter().filter(|(_, value)| !value.is_null()) {
-        if let Value::Decimal(decimal) = value
-            && decimal.scale() != decimal.normalize().scale()
-        {
-            scales.insert(name.clone(), i64::from(decimal.scale()));
+        if let Some(digits) = digits(value) {
+            scales.insert(name.clone(), digits);
         }
         row.insert(name.clone(), to_stored(value));
     }
@@ -37,6 +35,14 @@ pub(crate) fn from_record(record: &Record) -> StoredObject {
         row.insert("_scales", Stored::Object(scales));
     }
     row
+}
+
+/// How many digits a decimal has after the point, if the database would lose some of them.
+pub(crate) fn digits(value: &Value) -> Option<i64> {
+    match value {
+        Value::Decimal(decimal) if decimal.scale() != decimal.normalize().scale() => Some(i64::from(decimal.scale())),
+        _ => None,
+    }
 }
 
 /// Reads a row as a record of its collection: declared fields only, in the declared order, null where the row has nothing.

@@ -1,5 +1,9 @@
 //! `/api/collections`.
 
+mod rename;
+
+mod fill;
+
 use serde_json::{Value, json};
 use tests::{Client, Method, TestApp, url};
 

@@ -10,6 +10,8 @@ mod list;
 
 mod pages;
 
+mod aggregate;
+
 mod update;
 
 mod delete;

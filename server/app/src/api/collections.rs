@@ -128,6 +128,10 @@ struct Collection {
 #[oai(skip_serializing_if_is_none)]
 #[allow(dead_code, reason = "describes the body in the document")]
 struct CollectionChange {
+    /// New names of fields, by the old ones; what is stored in them stays. `fields` has the new names.
+    rename: Option<std::collections::HashMap<String, String>>,
+    /// What stored records get in fields that are null, by the names of the fields.
+    fill: Option<Any<serde_json::Map<String, serde_json::Value>>>,
     /// All fields as they shall be.
     fields: Option<Vec<Field>>,
     /// All declared indexes as they shall be.

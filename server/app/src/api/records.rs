@@ -1,10 +1,14 @@
 //! The data API: one hand-written endpoint for every collection, because collections come and go while the server runs, and because it is
 //! the hot path.
 
+mod aggregate;
+
 use poem::{
     Endpoint, IntoResponse, Request, Response,
     http::{Method, StatusCode, header},
 };
+
+pub(super) use aggregate::Aggregate;
 
 use super::{PublicUrl, payload, visitor};
 use crate::{

@@ -9,14 +9,24 @@ use model::{
 };
 use serde::Deserialize;
 
-use super::{OBJECT, check_policies, check_targets};
+use super::{
+    OBJECT, check_policies, check_targets,
+    fill::{self, Fill},
+    rename::{self, Renames},
+};
 use crate::{Error, call::Call, world};
 
 /// What may be changed; what is absent stays.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Alteration {
-    /// All fields as they shall be.
+    /// New names of fields, by the old ones. What is stored in them stays.
+    #[serde(default)]
+    pub rename: Renames,
+    /// What stored records get in fields that are null.
+    #[serde(default)]
+    pub fill: Fill,
+    /// All fields as they shall be, under their new names.
     pub fields: Option<Vec<Field>>,
     /// All declared indexes as they shall be.
     pub indexes: Option<Vec<Index>>,
@@ -44,28 +54,77 @@ pub async fn alter(call: &Call, name: &str, alteration: Alteration, manner: Mann
     let (call, _alone) = &call.exclusive().await?;
     call.authorize(Action::Update, OBJECT)?;
     let before = call.collection(name)?;
-    let after = altered(&before, alteration)?;
+    let renames = alteration.rename.clone();
+    let renamed = rename::renamed(&before, &renames)?;
+    let fill = alteration.fill.clone();
+    let after = altered(&renamed, alteration)?;
+    rename::check(&after, &renames)?;
+    let fill = fill::checked(&after, fill)?;
     check_targets(&after, &call.world.catalog)?;
     check_policies(call, &after)?;
 
-    let losses = losses(call, &before, &after).await?;
-    match manner {
-        Manner::Careful | Manner::DryRun if !losses.0.is_empty() => return Err(Error::DataLoss(losses)),
-        Manner::DryRun => return Ok(after),
-        Manner::Careful | Manner::Forced => {}
-    }
     let transaction = call.app.store.begin().await?;
-    retype(&transaction, &before, &after).await?;
-    store::schema::alter_table(&transaction, &before, &after).await.map_err(|error| match error {
-        store::Error::Unique { .. } => Error::DataLoss(not_unique(&after)),
-        error => Error::Store(error),
-    })?;
-    store::catalog::put(&transaction, after.definition()).await?;
-    world::advance(&transaction, call).await?;
-    transaction.commit().await?;
+    let change = Change { before: &before, renamed: &renamed, after: &after, renames: &renames, fill: &fill };
+    match change.make(call, &transaction, manner).await {
+        Ok(()) if manner == Manner::DryRun => {
+            transaction.rollback().await;
+            return Ok(after);
+        }
+        Ok(()) => transaction.commit().await?,
+        Err(error) => {
+            transaction.rollback().await;
+            return Err(error);
+        }
+    }
     call.app.refresh().await?;
     tracing::info!(request = %call.id, collection = name, forced = (manner == Manner::Forced), "altered a collection");
     Ok(after)
+}
+
+/// The ways of a collection from what it is to what it shall be.
+struct Change<'a> {
+    before: &'a Collection,
+    /// With the new names, and otherwise as before.
+    renamed: &'a Collection,
+    after: &'a Collection,
+    renames: &'a Renames,
+    fill: &'a Fill,
+}
+
+impl Change<'_> {
+    /// Changes what is stored, in a transaction that a dry run rolls back.
+    async fn make(&self, call: &Call, transaction: &store::Transaction, manner: Manner) -> Result<(), Error> {
+        for (old, new) in self.renames {
+            store::records::rename(transaction, self.before, old, new).await?;
+        }
+        let losses = losses(call, transaction, self).await?;
+        match manner {
+            Manner::Careful | Manner::DryRun if !losses.0.is_empty() => return Err(Error::DataLoss(losses)),
+            // Only the database knows whether values are unique, and it says so when it makes the index.
+            Manner::DryRun if !self.may_repeat_unique() => return Ok(()),
+            Manner::DryRun | Manner::Careful | Manner::Forced => {}
+        }
+        retype(transaction, self.renamed, self.after).await?;
+        self.fill_and_index(transaction).await.map_err(|error| match error {
+            store::Error::Unique { .. } => Error::DataLoss(not_unique(self.after)),
+            error => Error::Store(error),
+        })?;
+        store::catalog::put(transaction, self.after.definition()).await?;
+        world::advance(transaction, call).await?;
+        Ok(())
+    }
+
+    async fn fill_and_index(&self, transaction: &store::Transaction) -> Result<(), store::Error> {
+        for (field, value) in self.fill {
+            store::records::fill(transaction, self.after, field, value).await?;
+        }
+        store::schema::alter_table(transaction, self.before, self.after).await
+    }
+
+    fn may_repeat_unique(&self) -> bool {
+        let known = self.renamed.indexes();
+        !self.fill.is_empty() || self.after.indexes().iter().any(|index| index.unique && !known.contains(index))
+    }
 }
 
 fn altered(before: &Collection, alteration: Alteration) -> Result<Collection, Error> {
@@ -91,10 +150,11 @@ const BATCH: usize = 500;
 const NAMED_MAX: usize = 20;
 
 /// What stored values the change would lose or leave invalid.
-async fn losses(call: &Call, before: &Collection, after: &Collection) -> Result<Violations, Error> {
+async fn losses(call: &Call, transaction: &store::Transaction, change: &Change<'_>) -> Result<Violations, Error> {
+    let (before, after) = (change.renamed, change.after);
     let mut losses = Violations::default();
     for field in before.fields().filter(|field| after.field(&field.name).is_none()) {
-        let filled = store::records::count_filled(&call.app.store, before, &field.name).await?;
+        let filled = store::records::count_filled(transaction, before, &field.name).await?;
         if filled > 0 {
             let message = format!("{filled} records have a value in `{}`, which would be lost", field.name);
             losses.add(Pointer::field(&field.name), "field.dropped", message);
@@ -103,7 +163,7 @@ async fn losses(call: &Call, before: &Collection, after: &Collection) -> Result<
     for (old, new) in before.fields().filter_map(|old| Some((old, after.field(&old.name)?))) {
         let elsewhere = old.kind == FieldType::Relation && new.kind == FieldType::Relation && old.collection != new.collection;
         let opened = old.kind == FieldType::Password && new.kind != FieldType::Password;
-        if (elsewhere || opened) && store::records::count_filled(&call.app.store, before, &old.name).await? > 0 {
+        if (elsewhere || opened) && store::records::count_filled(transaction, before, &old.name).await? > 0 {
             losses.add(Pointer::field(&old.name), "field.retyped", format!("the values of `{}` would mean nothing any more", old.name));
         }
     }
@@ -113,10 +173,11 @@ async fn losses(call: &Call, before: &Collection, after: &Collection) -> Result<
     }
     let mut position = String::new();
     loop {
-        let records = store::records::scan(&call.app.store, before, &position, BATCH).await?;
+        let records = store::records::scan(transaction, before, &position, BATCH).await?;
         let Some(last) = records.last() else { return Ok(losses) };
         position.clone_from(&last.id);
         for record in &records {
+            let record = &fill::filled(record, change.fill);
             let values = record.values.iter().filter(|(name, _)| after.field(name).is_some());
             let draft = Draft { values: values.map(|(name, value)| (name.clone(), value.clone())).collect() };
             let Err(violations) = validate::update(after, record, draft, &call.now) else { continue };

@@ -148,11 +148,11 @@ pub(super) fn parse(collection: &Collection, question: &Question) -> Result<Pars
     violations.or(Parsed { list, fields, counted }).map_err(Error::Query)
 }
 
-fn given(text: &Option<String>) -> Option<&str> {
+pub(super) fn given(text: &Option<String>) -> Option<&str> {
     text.as_deref().map(str::trim).filter(|text| !text.is_empty())
 }
 
-fn parse_filter(collection: &Collection, text: &str, violations: &mut Violations) -> Option<Arc<Condition>> {
+pub(super) fn parse_filter(collection: &Collection, text: &str, violations: &mut Violations) -> Option<Arc<Condition>> {
     match Condition::parse(text, Scope::Filter).and_then(|condition| condition.check(collection)) {
         Ok(condition) => Some(Arc::new(condition)),
         Err(error) => {
@@ -196,7 +196,14 @@ fn parse_fields(collection: &Collection, text: &str, violations: &mut Violations
     names
 }
 
-fn parse_number(name: &str, text: &Option<String>, default: usize, min: usize, max: usize, violations: &mut Violations) -> usize {
+pub(super) fn parse_number(
+    name: &str,
+    text: &Option<String>,
+    default: usize,
+    min: usize,
+    max: usize,
+    violations: &mut Violations,
+) -> usize {
     let Some(text) = given(text) else { return default };
     match text.parse::<usize>() {
         Ok(number) if (min..=max).contains(&number) => number,
@@ -237,7 +244,7 @@ fn check_readable(call: &Call, plan: &Plan, collection: &Collection, parsed: &Pa
 }
 
 /// The fields of the caller's own account that its filter looks at and that policies deny it.
-fn hidden_from_owner(call: &Call, list: &List) -> Vec<String> {
+pub(super) fn hidden_from_owner(call: &Call, list: &List) -> Vec<String> {
     let mut asked = Vec::new();
     if let Some(filter) = &list.filter {
         filter.expression().each_path(&mut |path| {

@@ -1,4 +1,6 @@
-//! The two paths of a collection, with their six operations.
+//! The paths of a collection, with their operations.
+
+mod aggregate;
 
 use model::{Collection, FieldType};
 use serde_json::{Value, json};
@@ -22,8 +24,9 @@ pub(super) fn of(collection: &Collection, tag: &str) -> Object {
         "put": describe.replace(),
         "delete": describe.delete(),
     });
+    let aggregate = aggregate::path(collection, tag, describe.filter());
     let path = format!("/api/records/{}", collection.name());
-    Object::from_iter([(format!("{path}/{{id}}"), one), (path, many)])
+    Object::from_iter([(format!("{path}/{{id}}"), one), (format!("{path}/aggregate"), aggregate), (path, many)])
 }
 
 struct Describe<'a> {
