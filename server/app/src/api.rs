@@ -11,6 +11,8 @@ mod problem;
 
 mod boundary;
 
+mod cors;
+
 mod payload;
 
 mod visitor;
@@ -79,7 +81,11 @@ fn fixed_api() -> OpenApiService<Fixed, ()> {
 }
 
 /// Everything that is served, ready for the accept loop.
-pub fn endpoint(app: &Arc<App>, setup: Setup, address: SocketAddr) -> Endpoint {
+///
+/// # Errors
+/// [`Error::Configuration`] names the setting that is wrong.
+pub fn endpoint(app: &Arc<App>, setup: Setup, address: SocketAddr) -> Result<Endpoint, Error> {
+    let cors = cors::Cors::new(&app.config)?;
     let url = app.config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
     let service = fixed_api();
     let methods = boundary::Methods::of(&service.spec());
@@ -98,7 +104,7 @@ pub fn endpoint(app: &Arc<App>, setup: Setup, address: SocketAddr) -> Endpoint {
         .data(Arc::clone(app))
         .data(Arc::new(setup))
         .data(PublicUrl(url.into()));
-    Endpoint::new(boundary::Boundary::new(routes, methods, Arc::clone(app)))
+    Ok(Endpoint::new(boundary::Boundary::new(routes, methods, cors, Arc::clone(app))))
 }
 
 /// The OpenAPI document of this moment.

@@ -139,7 +139,7 @@ async fn serve(config: Config, demo: Option<&str>) -> Result<(), Error> {
         async move { app.keep_decisions().await }
     });
     let deliveries = tokio::spawn(outbox::run(Arc::clone(&app)));
-    let endpoint = api::endpoint(&app, setup, address);
+    let endpoint = api::endpoint(&app, setup, address)?;
     let stop = {
         let app = Arc::clone(&app);
         async move {

@@ -33,6 +33,10 @@ pub struct Config {
     pub write_buffer_mb: u64,
     /// The address under which clients reach the server, for links and the OpenAPI document. Default: the address it listens on.
     pub public_url: Option<String>,
+    /// Origins whose pages may use the API from a browser, as `https://app.example.com`; `*` is any. Default none: same origin only.
+    pub cors_origins: Vec<String>,
+    /// Lets pages of these origins send cookies and client certificates. Tokens in headers do not need it. Default false.
+    pub cors_credentials: bool,
     /// Bytes that a request body may have; plugins may have more. Default 1 MiB.
     pub body_max_bytes: usize,
     /// Seconds that an access token is good for. Default 900.
@@ -84,6 +88,8 @@ impl Default for Config {
             block_cache_mb: 256,
             write_buffer_mb: 32,
             public_url: None,
+            cors_origins: Vec::new(),
+            cors_credentials: false,
             body_max_bytes: 1 << 20,
             access_token_seconds: 900,
             session_days: 30,

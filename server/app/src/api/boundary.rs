@@ -14,7 +14,7 @@ use poem::{
     http::{HeaderName, HeaderValue, StatusCode, header},
 };
 
-use super::{payload::POLICY_EPOCH, problem};
+use super::{cors::Cors, payload::POLICY_EPOCH, problem};
 use crate::{App, Error};
 
 /// The header with which a caller waits for a change of policies.
@@ -93,12 +93,13 @@ impl Methods {
 pub(super) struct Boundary<E> {
     inner: E,
     methods: Methods,
+    cors: Cors,
     app: Arc<App>,
 }
 
 impl<E> Boundary<E> {
-    pub(super) fn new(inner: E, methods: Methods, app: Arc<App>) -> Self {
-        Self { inner, methods, app }
+    pub(super) fn new(inner: E, methods: Methods, cors: Cors, app: Arc<App>) -> Self {
+        Self { inner, methods, cors, app }
     }
 
     /// Waits until the policies are in force that the caller knows of: it may have heard of a change from another node.
@@ -144,10 +145,15 @@ impl<E: Endpoint> Endpoint for Boundary<E> {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         request.extensions_mut().insert(RequestId(Arc::clone(&id)));
 
+        let origin = self.cors.origin(&request);
+        let preflight = self.cors.preflight(&request);
         let checked = self.methods.check_query(&request);
         let epoch = self.wait_for_epoch(&request).await;
         let known = self.app.world().version;
         let answering = async {
+            if let Some(answer) = preflight {
+                return Ok(answer);
+            }
             epoch?;
             checked?;
             self.inner.get_response_or_error(request).await
@@ -159,6 +165,7 @@ impl<E: Endpoint> Endpoint for Boundary<E> {
             Err(_) => problem::response(&Error::Internal("a panic".to_owned()), &id),
         };
         add_headers(&mut response, &id);
+        self.cors.open(origin, response.headers_mut());
         response.headers_mut().entry(POLICY_EPOCH).or_insert(known.into());
         let (status, ms) = (response.status().as_u16(), started.elapsed().as_secs_f64() * 1_000.0);
         tracing::info!(target: "ironrule::access", request = %id, %method, path, status, ms, "{method} {path} {status}");
