@@ -297,6 +297,7 @@ async fn first(store: &Store, runtime: &plugins::Runtime, vault: &Vault, (mut se
     // Read first: a change in between leaves the number too low, and the next look finds it.
     let version = versions::get(store, VERSION).await?;
     let catalog = catalog(store).await?;
+    complete_indexes(store, &catalog).await;
     let plugins = crate::plugins::load_all(store, runtime, vault, &Rulebook::default()).await?;
     set.extend(stored(store).await?);
     let policies = Snapshot::build(set, version, mode, &|name| catalog.get(name).cloned())?;
@@ -323,6 +324,15 @@ async fn next(app: &App, before: &World, version: u64) -> Result<World, Error> {
         None => before.policies.with_stored(stored(store).await?, version),
     };
     Ok(World { version, catalog: Arc::new(catalog), policies, plugins: Arc::new(plugins), document: Arc::default() })
+}
+
+/// Makes the indexes that a server which died while a collection changed has left out. The rest works without.
+async fn complete_indexes(store: &Store, catalog: &Catalog) {
+    for (name, collection) in catalog {
+        if let Err(error) = store::schema::define_indexes(store, collection).await {
+            tracing::error!(%error, collection = %name, "an index of the collection cannot be made");
+        }
+    }
 }
 
 async fn catalog(store: &Store) -> Result<Catalog, Error> {

@@ -289,7 +289,7 @@ fn convert_integer(field: &Field, value: &Value) -> Result<Value, Refused> {
         Value::Number(_) | Value::Decimal(_) => return Err(Some(("field.type", "not a whole number of 64 bits".to_owned()))),
         other => return Err(wrong_type("a whole number", other)),
     };
-    check_range(field, Some(Decimal::from(integer)))?;
+    check_range(field, Decimal::from(integer))?;
     Ok(Value::Integer(integer))
 }
 
@@ -300,7 +300,9 @@ fn convert_number(field: &Field, value: &Value) -> Result<Value, Refused> {
         Value::Decimal(decimal) => f64::from_str(&decimal.to_string()).map_err(|_| format_error("a number"))?,
         other => return Err(wrong_type("a number", other)),
     };
-    check_range(field, Decimal::from_f64_retain(number))?;
+    let beyond = if number < 0.0 { Decimal::MIN } else { Decimal::MAX };
+    // What lies beyond what a decimal can hold lies beyond every bound, or far from it.
+    check_range(field, Decimal::from_f64_retain(number).unwrap_or(beyond))?;
     // Minus zero equals zero for people, but not as an index key.
     Ok(Value::Number(if number == 0.0 { 0.0 } else { number }))
 }
@@ -315,7 +317,7 @@ fn convert_decimal(field: &Field, value: &Value) -> Result<Value, Refused> {
         other => return Err(wrong_type("a decimal number as text, such as \"4.50\"", other)),
     };
     let decimal = parsed.ok_or_else(|| format_error("a decimal number of at most 28 digits"))?;
-    check_range(field, Some(decimal))?;
+    check_range(field, decimal)?;
     let decimal = field.scaled(decimal);
     match field.scale {
         Some(scale) if decimal.scale() > scale => Err(Some(("field.scale", format!("more than {scale} digits after the point")))),
@@ -338,12 +340,11 @@ fn format_error(expected: &str) -> Refused {
     Some(("field.format", format!("not {expected}")))
 }
 
-/// `value` is none when it lies beyond what a decimal can hold; such a number breaks any bound that is set.
-fn check_range(field: &Field, value: Option<Decimal>) -> Result<(), Refused> {
-    if let Some(min) = field.min.filter(|min| value.is_none_or(|value| value < *min)) {
+fn check_range(field: &Field, value: Decimal) -> Result<(), Refused> {
+    if let Some(min) = field.min.filter(|min| value < *min) {
         return Err(Some(("field.range", format!("must be at least {min}"))));
     }
-    if let Some(max) = field.max.filter(|max| value.is_none_or(|value| value > *max)) {
+    if let Some(max) = field.max.filter(|max| value > *max) {
         return Err(Some(("field.range", format!("must be at most {max}"))));
     }
     Ok(())

@@ -68,21 +68,46 @@ pub async fn create_table(run: &impl Run, collection: &Collection) -> Result<(),
     run.run(text, Vec::new()).await.map(drop)
 }
 
-/// Brings the indexes of a table from one version of its collection to the next. A unique index over values that are not unique fails.
+/// Takes away what the next version of a collection does not have: indexes, and the columns of fields that are gone.
 ///
 /// # Errors
-/// [`Error::Unique`], or what the database reports.
-pub async fn alter_table(run: &impl Run, before: &Collection, after: &Collection) -> Result<(), Error> {
+/// What the database reports.
+pub async fn remove_leftovers(run: &impl Run, before: &Collection, after: &Collection) -> Result<(), Error> {
     let (old, new) = (before.indexes(), after.indexes());
     let name = after.name();
     let removed = old.iter().filter(|index| !new.contains(index)).map(|index| format!("REMOVE INDEX {} ON `{name}`;", index_name(index)));
-    let added = new.iter().filter(|index| !old.contains(index)).map(|index| define_index(name, index));
-    let mut text: String = removed.chain(added).collect();
+    let mut text: String = removed.collect();
     for field in before.fields().filter(|field| after.field(&field.name).is_none()) {
         // A column that nobody declares would come back to life with the next field of that name.
         text.push_str(&format!("UPDATE `{name}` UNSET `{}` RETURN NONE;", field.name));
     }
     if text.is_empty() { Ok(()) } else { run.run(text, Vec::new()).await.map(drop) }
+}
+
+/// Defines the indexes of a collection that its table lacks. Not in a transaction: the database builds an index from what is committed, and
+/// would miss what the transaction has written. So it follows the commit, and the start of a server does it again in case one died between.
+///
+/// # Errors
+/// [`Error::Unique`] when stored values are not unique, or what the database reports.
+pub async fn define_indexes(store: &Store, collection: &Collection) -> Result<(), Error> {
+    let text: String = collection.indexes().iter().map(|index| define_index(collection.name(), index)).collect();
+    if text.is_empty() { Ok(()) } else { store.run(text, Vec::new()).await.map(drop) }
+}
+
+/// Whether stored records repeat what an index wants unique. Null repeats nothing.
+///
+/// # Errors
+/// What the database reports.
+pub async fn repeats(run: &impl Run, collection: &Collection, index: &Index) -> Result<bool, Error> {
+    let fields: Vec<String> = index.fields.iter().map(|field| format!("`{field}`")).collect();
+    let filled: Vec<String> = fields.iter().map(|field| format!("({field} ?? NONE) != NONE")).collect();
+    let (fields, filled) = (fields.join(", "), filled.join(" AND "));
+    let text = format!(
+        "SELECT * FROM (SELECT _tenant, {fields}, count() AS _times FROM `{}` WHERE {filled} GROUP BY _tenant, {fields}) WHERE _times > 1 LIMIT 1",
+        collection.name()
+    );
+    let values = run.run(text, Vec::new()).await?;
+    Ok(values.into_iter().next().and_then(crate::row::first_row).is_some())
 }
 
 /// Removes a table with everything in it.
@@ -96,7 +121,7 @@ pub async fn drop_table(run: &impl Run, collection: &Collection) -> Result<(), E
 fn define_index(table: &str, index: &Index) -> String {
     let fields: Vec<String> = index.fields.iter().map(|field| format!("`{field}`")).collect();
     let (key, unique) = if index.unique { ("", " UNIQUE") } else { (", _key", "") };
-    format!("DEFINE INDEX {} ON `{table}` FIELDS _tenant, {}{key}{unique};", index_name(index), fields.join(", "))
+    format!("DEFINE INDEX IF NOT EXISTS {} ON `{table}` FIELDS _tenant, {}{key}{unique};", index_name(index), fields.join(", "))
 }
 
 /// The separator cannot begin a field name, but `a__b` is one, so the name of an index counts its fields.

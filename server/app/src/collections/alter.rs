@@ -76,6 +76,8 @@ pub async fn alter(call: &Call, name: &str, alteration: Alteration, manner: Mann
             return Err(error);
         }
     }
+    // Before anybody writes by the new definition: `refresh` lets them.
+    store::schema::define_indexes(&call.app.store, &after).await?;
     call.app.refresh().await?;
     tracing::info!(request = %call.id, collection = name, forced = (manner == Manner::Forced), "altered a collection");
     Ok(after)
@@ -100,30 +102,37 @@ impl Change<'_> {
         let losses = losses(call, transaction, self).await?;
         match manner {
             Manner::Careful | Manner::DryRun if !losses.0.is_empty() => return Err(Error::DataLoss(losses)),
-            // Only the database knows whether values are unique, and it says so when it makes the index.
-            Manner::DryRun if !self.may_repeat_unique() => return Ok(()),
             Manner::DryRun | Manner::Careful | Manner::Forced => {}
         }
-        retype(transaction, self.renamed, self.after).await?;
-        self.fill_and_index(transaction).await.map_err(|error| match error {
-            store::Error::Unique { .. } => Error::DataLoss(not_unique(self.after)),
-            error => Error::Store(error),
+        self.convert(transaction).await.map_err(|error| match error {
+            Error::Store(store::Error::Unique { index }) => Error::DataLoss(not_unique(&store::schema::index_fields(self.after, &index))),
+            error => error,
         })?;
+        self.refuse_repeated(transaction).await?;
+        store::schema::remove_leftovers(transaction, self.before, self.after).await?;
         store::catalog::put(transaction, self.after.definition()).await?;
         world::advance(transaction, call).await?;
         Ok(())
     }
 
-    async fn fill_and_index(&self, transaction: &store::Transaction) -> Result<(), store::Error> {
+    async fn convert(&self, transaction: &store::Transaction) -> Result<(), Error> {
+        retype(transaction, self.renamed, self.after).await?;
         for (field, value) in self.fill {
             store::records::fill(transaction, self.after, field, value).await?;
         }
-        store::schema::alter_table(transaction, self.before, self.after).await
+        Ok(())
     }
 
-    fn may_repeat_unique(&self) -> bool {
-        let known = self.renamed.indexes();
-        !self.fill.is_empty() || self.after.indexes().iter().any(|index| index.unique && !known.contains(index))
+    /// Unique indexes are made after the commit, when it is too late to find out that they cannot be.
+    async fn refuse_repeated(&self, transaction: &store::Transaction) -> Result<(), Error> {
+        let known = self.before.indexes();
+        for index in self.after.indexes().iter().filter(|index| index.unique && !known.contains(index)) {
+            if store::schema::repeats(transaction, self.after, index).await? {
+                let fields: Vec<&str> = index.fields.iter().map(String::as_str).collect();
+                return Err(Error::DataLoss(not_unique(&fields)));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -224,15 +233,8 @@ async fn retype(transaction: &store::Transaction, before: &Collection, after: &C
     Ok(())
 }
 
-fn not_unique(after: &Collection) -> Violations {
+fn not_unique(fields: &[&str]) -> Violations {
     let mut violations = Violations::default();
-    for index in after.indexes().iter().filter(|index| index.unique) {
-        let fields = index.fields.join(", ");
-        violations.add(
-            Pointer::field("indexes"),
-            "field.unique",
-            format!("stored records have the same `{fields}`, if this is what is new"),
-        );
-    }
+    violations.add(Pointer::field("indexes"), "field.unique", format!("stored records have the same `{}`", fields.join(", ")));
     violations
 }

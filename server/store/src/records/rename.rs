@@ -5,7 +5,7 @@ use model::Collection;
 use crate::{Error, transaction::Run};
 
 /// Moves what stored records have in one column into another, which must be empty. The old column stays until
-/// [`crate::schema::alter_table`] takes it away, with its indexes.
+/// [`crate::schema::remove_leftovers`] takes it away, with its indexes.
 ///
 /// # Errors
 /// What the database reports.
