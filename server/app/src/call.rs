@@ -9,7 +9,7 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use model::{Action, Caller, Collection, Principal, Record, condition::Context, time::datetime_text};
+use model::{Action, Caller, Collection, Field, Principal, Record, condition::Context, time::datetime_text};
 use plugins::Instances;
 use policies::{Access, Plan};
 use store::Transaction;
@@ -155,9 +155,8 @@ impl Call {
     }
 
     /// True if the field of this record may be shown under a plan for reading.
-    pub(crate) fn shows(&self, plan: &Plan, collection: &Collection, record: &Record) -> impl Fn(&str) -> bool + use<> {
-        let mask = plan.fields(&self.context(record, None)).into_owned();
-        let secret: Vec<String> = collection.fields().filter(|field| field.is_secret()).map(|field| field.name.clone()).collect();
-        move |field| mask.contains(field) && !secret.iter().any(|name| name == field)
+    pub(crate) fn shows<'a>(&self, plan: &'a Plan, collection: &'a Collection, record: &Record) -> impl Fn(&str) -> bool + use<'a> {
+        let mask = plan.fields(&self.context(record, None));
+        move |field| mask.contains(field) && !collection.field(field).is_some_and(Field::is_secret)
     }
 }

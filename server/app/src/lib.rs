@@ -37,5 +37,8 @@ mod server;
 
 mod api;
 
+#[doc(hidden)]
+pub mod measured;
+
 pub use error::Error;
 pub use world::{App, Compiling};
