@@ -41,9 +41,35 @@ pub struct Call {
 pub(crate) struct Attempt {
     /// One live instance of each plugin whose rules have run.
     pub(crate) instances: Instances,
-    /// True if the outbox has something new when this commits.
-    pub(crate) enqueued: Arc<AtomicBool>,
+    /// What is to be done once it has committed.
+    pub(crate) aftermath: Arc<Aftermath>,
     runs: Mutex<HashMap<(String, String, bool), u64>>,
+}
+
+/// What a transaction leaves to do for this node once it has committed.
+#[derive(Default)]
+pub(crate) struct Aftermath {
+    /// True if the outbox has something new.
+    enqueued: AtomicBool,
+    /// The accounts that are not what this node remembers of them.
+    accounts: Mutex<Vec<String>>,
+}
+
+impl Aftermath {
+    /// Notes that an account has changed or is gone.
+    pub(crate) fn forget_account(&self, id: &str) {
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner).push(id.to_owned());
+    }
+
+    /// Does it.
+    pub(crate) fn follow(&self, app: &App) {
+        if self.enqueued.load(Ordering::Relaxed) {
+            app.outbox.wake();
+        }
+        for account in self.accounts.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            app.keyring.forget_account(&account);
+        }
+    }
 }
 
 impl Attempt {
@@ -145,7 +171,7 @@ impl Call {
     /// Puts something into the outbox, in the transaction that decides whether it happens.
     pub(crate) async fn enqueue(&self, transaction: &Transaction, row: &outbox::Row) -> Result<(), Error> {
         store::outbox::insert(transaction, row).await?;
-        self.attempt.enqueued.store(true, Ordering::Relaxed);
+        self.attempt.aftermath.enqueued.store(true, Ordering::Relaxed);
         Ok(())
     }
 

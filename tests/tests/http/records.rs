@@ -16,6 +16,14 @@ mod update;
 
 mod delete;
 
+mod arrays;
+
+mod modifiers;
+
+mod upsert;
+
+mod idempotency;
+
 mod access;
 
 use serde_json::{Value, json};
