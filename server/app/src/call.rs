@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -44,6 +44,7 @@ pub(crate) struct Attempt {
     /// What is to be done once it has committed.
     pub(crate) aftermath: Arc<Aftermath>,
     runs: Mutex<HashMap<(String, String, bool), u64>>,
+    written_bytes: AtomicUsize,
 }
 
 /// What a transaction leaves to do for this node once it has committed.
@@ -73,6 +74,11 @@ impl Aftermath {
 }
 
 impl Attempt {
+    /// Notes that so much more is written, and says how much it is by now.
+    pub(crate) fn grow(&self, bytes: usize) -> usize {
+        self.written_bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes)
+    }
+
     /// How often the rule of a plugin ran before: the same for the same run in every attempt, whatever ids that attempt makes, and
     /// the same for a run and for the one of a version that is watched.
     pub(crate) fn next_run(&self, plugin: &str, rule: &str, shadow: bool) -> u64 {

@@ -65,6 +65,12 @@ pub enum Error {
         /// how many the caller is ready for
         max: usize,
     },
+    /// What one request writes is too much for one transaction.
+    #[error("the records that are written together have more than {max_mib} MiB")]
+    TooLarge {
+        /// mebibytes allowed
+        max_mib: usize,
+    },
     /// A key for a write that is to happen once cannot be used.
     #[error("the header `Idempotency-Key` {0}")]
     UnusableKey(&'static str),

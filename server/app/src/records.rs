@@ -16,6 +16,10 @@ pub mod upsert;
 
 pub mod delete;
 
+pub mod bulk;
+
+pub mod batch;
+
 mod steps;
 
 mod commit;
@@ -32,7 +36,7 @@ mod passwords;
 
 use std::sync::Arc;
 
-use model::{Collection, Record};
+use model::{Collection, Record, Value};
 use policies::Plan;
 
 pub use answer::{Answer, Outcome};
@@ -57,6 +61,13 @@ impl Shown {
         let plan = Some(call.world.policies.plan(&call.caller, model::Action::Read, collection));
         let plan = plan.filter(|plan| plan.allows(&call.context(&record, None)));
         Self { collection: collection.clone(), record, plan }
+    }
+
+    /// The value of a field that the caller may read; null if it is empty, none if there is no such field for this caller.
+    fn visible(&self, call: &Call, field: &str) -> Option<Value> {
+        let visible = |plan: &Arc<Plan>| call.shows(plan, &self.collection, &self.record)(field);
+        let known = self.collection.field_type(field).is_some() && (field == "id" || self.plan.as_ref().is_some_and(visible));
+        known.then(|| self.record.value(field).into_owned())
     }
 
     /// The JSON of the record with the fields that the caller may read and, if given, has chosen.

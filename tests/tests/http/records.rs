@@ -24,6 +24,10 @@ mod upsert;
 
 mod idempotency;
 
+mod bulk;
+
+mod batch;
+
 mod access;
 
 use serde_json::{Value, json};

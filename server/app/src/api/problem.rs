@@ -48,6 +48,7 @@ fn kind(error: &Error) -> (StatusCode, &str) {
         Error::UnusableKey(_) => (S::BAD_REQUEST, "idempotency.key"),
         Error::OtherRequest => (S::UNPROCESSABLE_ENTITY, "idempotency.mismatch"),
         Error::UnderThisKey => (S::CONFLICT, "idempotency.in_flight"),
+        Error::TooLarge { .. } => (S::PAYLOAD_TOO_LARGE, "write.too_large"),
         Error::TooMany { .. } => (S::CONFLICT, "bulk.too_many"),
         Error::EpochNotReached { .. } => (S::SERVICE_UNAVAILABLE, "policy.epoch_not_reached"),
         Error::Denied { .. } => (S::FORBIDDEN, "policy.denied"),

@@ -42,7 +42,8 @@ impl Endpoint for Records {
                 Ok(listed(&call, &page, &request)?)
             }
             Method::POST => Ok(write::post(&call, &collection, &mut request).await?),
-            _ => Err(Error::MethodNotAllowed { allow: "GET, HEAD, POST".to_owned() }.into()),
+            Method::PATCH | Method::DELETE => Ok(write::all(&call, &collection, &mut request).await?),
+            _ => Err(Error::MethodNotAllowed { allow: "GET, HEAD, POST, PATCH, DELETE".to_owned() }.into()),
         }
     }
 }

@@ -41,9 +41,35 @@ impl<'a> Still<'a> {
     }
 }
 
+/// How a transaction ends whose steps succeed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// What was done stays.
+    Commit,
+    /// It was only tried: nothing stays.
+    Undo,
+}
+
 /// Runs the steps of a write in a transaction of their own and commits. After a conflict everything is run again, with fresh eyes, behind
 /// the other writers of the same records.
 pub(super) async fn committed<T, S, F>(call: &Call, share: Share, steps: S) -> Result<T, Error>
+where
+    S: Fn(Call, Transaction) -> F,
+    F: Future<Output = Result<T, Error>>,
+{
+    run(call, share, End::Commit, steps).await
+}
+
+/// Runs the steps of a write as [`committed`] does, rules included, and undoes them.
+pub(super) async fn tried<T, S, F>(call: &Call, share: Share, steps: S) -> Result<T, Error>
+where
+    S: Fn(Call, Transaction) -> F,
+    F: Future<Output = Result<T, Error>>,
+{
+    run(call, share, End::Undo, steps).await
+}
+
+async fn run<T, S, F>(call: &Call, share: Share, end: End, steps: S) -> Result<T, Error>
 where
     S: Fn(Call, Transaction) -> F,
     F: Future<Output = Result<T, Error>>,
@@ -58,10 +84,10 @@ where
         let current = Call { attempt: Arc::default(), ..call.current() };
         let aftermath = Arc::clone(&current.attempt.aftermath);
         let outcome = match steps(current, transaction.clone()).await {
-            Ok(value) => transaction.commit().await.map(|()| value).map_err(Error::from),
-            Err(error) => {
+            Ok(value) if end == End::Commit => transaction.commit().await.map(|()| value).map_err(Error::from),
+            outcome => {
                 transaction.rollback().await;
-                Err(error)
+                outcome
             }
         };
         match outcome {
@@ -70,7 +96,7 @@ where
             }
             Err(error) if error.is_conflict() => return Err(Error::Conflict),
             outcome => {
-                if outcome.is_ok() {
+                if outcome.is_ok() && end == End::Commit {
                     aftermath.follow(app);
                 }
                 return outcome;

@@ -4,6 +4,10 @@ mod aggregate;
 
 mod write;
 
+mod bulk;
+
+pub(super) mod batch;
+
 use model::{Collection, FieldType};
 use serde_json::{Value, json};
 
@@ -16,7 +20,12 @@ use super::{
 /// The paths of a collection by name.
 pub(super) fn of(collection: &Collection, tag: &str) -> Object {
     let describe = Describe { collection, tag, schemas: schemas::names(collection) };
-    let many = json!({"get": describe.list(), "post": describe.create()});
+    let many = json!({
+        "get": describe.list(),
+        "post": describe.create(),
+        "patch": describe.update_all(),
+        "delete": describe.delete_all(),
+    });
     let one = json!({
         "get": describe.get(),
         "patch": describe.update(),

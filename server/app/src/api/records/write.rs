@@ -11,7 +11,9 @@ use crate::{
     api::payload,
     call::Call,
     records::{
-        Answer, Once, Preconditions, Terms, create, delete,
+        Answer, Once, Preconditions, Terms,
+        bulk::{self, Selection},
+        create, delete,
         update::{self, Manner},
         upsert,
     },
@@ -46,6 +48,19 @@ pub(super) async fn one(call: &Call, record: (&str, &str), request: &mut Request
         _ => update::update(call, record, &body, Manner::Merge, &terms).await?,
     };
     told(&answer)
+}
+
+/// `PATCH` and `DELETE /api/records/{collection}`
+pub(super) async fn all(call: &Call, collection: &str, request: &mut Request) -> Result<Response, Error> {
+    let [filter, max, dry_run] = parameters(request, ["filter", "max", "dry_run"])?;
+    let selection = Selection { filter, max, dry_run };
+    if request.method() == Method::DELETE {
+        let terms = terms(call, request, b"")?;
+        return told(&bulk::delete(call, collection, &selection, terms.once.as_ref()).await?);
+    }
+    let body = json(request, call).await?;
+    let terms = terms(call, request, &body)?;
+    told(&bulk::update(call, collection, &selection, &body, terms.once.as_ref()).await?)
 }
 
 /// Reads a body of JSON.
@@ -111,7 +126,7 @@ pub(in crate::api) fn told(answer: &Answer) -> Result<Response, Error> {
 }
 
 /// The values of the query parameters that an operation takes, in the order of their names; an empty one counts as absent.
-fn parameters<const COUNT: usize>(request: &Request, names: [&str; COUNT]) -> Result<[Option<String>; COUNT], Error> {
+pub(in crate::api) fn parameters<const COUNT: usize>(request: &Request, names: [&str; COUNT]) -> Result<[Option<String>; COUNT], Error> {
     let mut values = [const { None }; COUNT];
     let mut violations = model::Violations::default();
     for (name, value) in pairs(request) {

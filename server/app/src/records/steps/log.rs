@@ -6,6 +6,9 @@ use store::{Transaction, changes};
 use super::{Authority, next_id};
 use crate::{Error, call::Call};
 
+/// How many bytes the records may have that one transaction writes, before and after.
+const WRITTEN_MAX_BYTES: usize = 64 << 20;
+
 /// One write.
 pub(super) struct Logged<'a> {
     /// `create`, `update` or `delete`.
@@ -23,6 +26,7 @@ pub(super) async fn log(
     authority: &Authority,
     logged: Logged<'_>,
 ) -> Result<(), Error> {
+    weigh(call, &logged)?;
     let (before, after) = (open(collection, logged.before), open(collection, logged.after));
     let change = change(call, collection, authority, (before.as_ref(), after.as_ref()), &logged);
     Ok(changes::append(transaction, &change).await?)
@@ -38,10 +42,17 @@ pub(super) async fn log_all(
 ) -> Result<(), Error> {
     let open: Vec<_> = all.iter().map(|logged| (open(collection, logged.before), open(collection, logged.after))).collect();
     let mut changes = Vec::with_capacity(all.len());
+    all.iter().try_for_each(|logged| weigh(call, logged))?;
     for (logged, (before, after)) in all.iter().zip(&open) {
         changes.push(change(call, collection, authority, (before.as_ref(), after.as_ref()), logged));
     }
     Ok(changes::append_all(transaction, &changes).await?)
+}
+
+/// A transaction stands in memory until it commits: what it writes, with the versions before, has a limit.
+fn weigh(call: &Call, logged: &Logged<'_>) -> Result<(), Error> {
+    let bytes = logged.before.into_iter().chain(logged.after).map(Record::weight).sum();
+    if call.attempt.grow(bytes) > WRITTEN_MAX_BYTES { Err(Error::TooLarge { max_mib: WRITTEN_MAX_BYTES >> 20 }) } else { Ok(()) }
 }
 
 fn change<'a>(

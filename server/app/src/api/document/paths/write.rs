@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Describe, answer, query, responses, schema_ref, shared};
 
 /// What writing a body can end with, beside what every request can: a plugin that breaks is a 500.
-const BODY_ERRORS: [&str; 5] = ["409", "413", "415", "422", "500"];
+pub(super) const BODY_ERRORS: [&str; 5] = ["409", "413", "415", "422", "500"];
 
 impl Describe<'_> {
     pub(super) fn create(&self) -> Value {
@@ -123,6 +123,6 @@ fn one_or_many(schema: &str) -> Value {
     json!({"oneOf": [one, {"type": "array", "items": one, "minItems": 1, "maxItems": model::draft::RECORDS_MAX}]})
 }
 
-fn body(schema: &Value) -> Value {
+pub(super) fn body(schema: &Value) -> Value {
     json!({"required": true, "content": {"application/json": {"schema": schema}}})
 }
