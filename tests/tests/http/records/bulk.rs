@@ -66,11 +66,14 @@ async fn more_than_a_page_is_found() {
     assert_eq!(all(&admin).await, Vec::<Value>::new());
 }
 
+/// A query and what is wrong with it.
+type Case<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str]);
+
 #[tokio::test]
 async fn nothing_is_meant_by_saying_nothing() {
     let (_app, admin) = things().await;
     let records = dozen(&admin).await;
-    let cases: [(&[(&str, &str)], &[&str]); 12] = [
+    let cases: [Case; 12] = [
         (&[], &["/filter query.required", "/max query.required"]),
         (&[("filter", "true")], &["/max query.required"]),
         (&[("max", "5")], &["/filter query.required"]),
