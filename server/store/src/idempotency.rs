@@ -93,3 +93,58 @@ pub async fn remove_expired(run: &impl Run, now: &str) -> Result<(), Error> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Database, Memory, Store};
+
+    async fn store() -> Store {
+        Store::open(&Database::Memory, Memory { block_cache_bytes: 8 << 20, write_buffer_bytes: 8 << 20 }).await.expect("a store")
+    }
+
+    fn row(number: usize, expires: &str) -> KeptRow {
+        let expires = expires.to_owned();
+        KeptRow {
+            id: format!("key {number}"),
+            request: "r".to_owned(),
+            outcome: "done".to_owned(),
+            body: vec![0, 255],
+            expires,
+            ..KeptRow::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_comes_back_until_it_expires() {
+        let store = store().await;
+        let later = KeptRow { etag: Some("\"1\"".to_owned()), location: Some("a/b".to_owned()), ..row(0, "2026-01-02") };
+        put(&store, later.clone()).await.expect("kept");
+        for number in 1..REMOVED_AT_ONCE * 2 {
+            put(&store, row(number, "2026-01-01")).await.expect("kept");
+        }
+        assert_eq!(get(&store, "key 7").await.expect("read"), Some(row(7, "2026-01-01")));
+        remove_expired(&store, "2026-01-01").await.expect("removed");
+        assert_eq!(get(&store, "key 7").await.expect("read"), None);
+        assert_eq!(get(&store, "key 0").await.expect("read"), Some(later));
+        remove_expired(&store, "2026-01-02").await.expect("removed");
+        assert_eq!(get(&store, "key 0").await.expect("read"), None);
+    }
+
+    #[tokio::test]
+    async fn of_two_who_keep_under_one_key_at_once_one_conflicts() {
+        let store = store().await;
+        let (one, other) = (store.begin().await.expect("begun"), store.begin().await.expect("begun"));
+        for transaction in [&one, &other] {
+            assert_eq!(get(transaction, "key 1").await.expect("read"), None);
+        }
+        put(&one, row(1, "2026-01-01")).await.expect("written");
+        one.commit().await.expect("committed");
+        let outcome = match put(&other, row(1, "2026-01-02")).await {
+            Ok(()) => other.commit().await,
+            Err(error) => Err(error),
+        };
+        assert!(matches!(outcome, Err(Error::Conflict)), "{outcome:?}");
+        assert_eq!(get(&store, "key 1").await.expect("read"), Some(row(1, "2026-01-01")));
+    }
+}
