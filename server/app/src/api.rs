@@ -21,6 +21,8 @@ mod explorer;
 
 mod records;
 
+mod batch;
+
 mod auth;
 
 mod collections;
@@ -93,6 +95,7 @@ pub fn endpoint(app: &Arc<App>, setup: Setup, address: SocketAddr) -> Result<End
         .at("/api/records/:collection", records::Records)
         .at("/api/records/:collection/aggregate", records::Aggregate)
         .at("/api/records/:collection/:id", records::Record)
+        .at("/api/batch", batch::Batch)
         .at("/api/ext/*path", ext::Ext)
         .at("/metrics", watch::Metrics)
         .at("/openapi.json", system::OpenApi)

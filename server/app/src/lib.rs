@@ -40,5 +40,5 @@ mod api;
 #[doc(hidden)]
 pub mod measured;
 
-pub use error::Error;
+pub use error::{Error, Place};
 pub use world::{App, Compiling};

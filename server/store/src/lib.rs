@@ -38,6 +38,8 @@ pub mod changes;
 
 pub mod guards;
 
+pub mod idempotency;
+
 pub mod outbox;
 
 pub mod settings;
