@@ -7,6 +7,8 @@ pub mod read;
 
 pub mod list;
 
+mod expand;
+
 pub mod aggregate;
 
 pub mod update;

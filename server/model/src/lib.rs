@@ -25,6 +25,8 @@ pub mod condition;
 
 pub mod query;
 
+pub mod parameters;
+
 pub mod aggregate;
 
 pub mod time;

@@ -3,6 +3,8 @@
 
 pub mod aggregate;
 
+pub mod related;
+
 mod rename;
 
 mod fill;
