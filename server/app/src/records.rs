@@ -7,7 +7,7 @@ pub mod read;
 
 pub mod list;
 
-mod expand;
+pub mod expand;
 
 pub mod aggregate;
 

@@ -10,6 +10,12 @@ mod list;
 
 mod pages;
 
+mod parameters;
+
+mod dialects;
+
+mod expand;
+
 mod aggregate;
 
 mod update;

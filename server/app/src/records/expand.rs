@@ -15,6 +15,7 @@ use store::records::{
 
 use branch::Hop;
 pub(super) use branch::{Branch, check_readable};
+pub use branch::{Relation, possible};
 
 use super::list::{BYTES_MAX, given, guards, size};
 use crate::{Error, call::Call};
@@ -29,7 +30,7 @@ const FETCHED_MAX: usize = 1_000;
 const PORTION: usize = 64;
 
 /// The member of `expand` that names the relations of which not all records are shown. No relation is called so.
-const MORE: &str = "(more)";
+pub const MORE: &str = "(more)";
 
 /// Reads the text of `expand`, if there is one.
 ///

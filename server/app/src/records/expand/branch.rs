@@ -30,6 +30,33 @@ pub(super) enum Hop {
     Backward { field: String },
 }
 
+/// A relation that records of a collection can be expanded by.
+pub struct Relation<'a> {
+    /// What `expand` and the answer call it.
+    pub key: String,
+    /// The collection that it leads to.
+    pub target: &'a str,
+    /// It leads to any number of records.
+    pub several: bool,
+}
+
+/// The relations of a collection, and those that lead to it.
+#[must_use]
+pub fn possible<'a>(catalog: &'a Catalog, collection: &'a Collection) -> Vec<Relation<'a>> {
+    if collection.field("expand").is_some() {
+        return Vec::new();
+    }
+    let forward = collection
+        .fields()
+        .filter_map(|field| Some(Relation { key: field.name.clone(), target: target(collection, &field.name)?, several: field.many }));
+    let backward = catalog.values().flat_map(|source| source.fields().map(move |field| (source, field)));
+    let backward = backward.filter(|(source, field)| target(source, &field.name) == Some(collection.name()));
+    let key = |source: &Collection, field: &str| format!("{}({field})", source.name());
+    forward
+        .chain(backward.map(|(source, field)| Relation { key: key(source, &field.name), target: source.name(), several: true }))
+        .collect()
+}
+
 /// Reads the text of `expand`.
 pub(super) fn parse(catalog: &Catalog, collection: &Collection, text: &str, violations: &mut Violations) -> Vec<Branch> {
     let mut branches = Vec::new();
