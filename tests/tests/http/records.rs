@@ -10,7 +10,11 @@ mod list;
 
 mod pages;
 
+mod cursor_walk;
+
 mod parameters;
+
+mod search;
 
 mod dialects;
 

@@ -236,8 +236,14 @@ fn parse_having(
     // The times are fields of every collection; their names are kept for them.
     let own = |field: &Field| !["created", "updated"].contains(&field.name.as_str()) && model::collection::is_name(&field.name);
     let fields = asked.fields(collection).into_iter().filter(own).collect();
-    let definition =
-        Definition { name: collection.name().to_owned(), kind: Kind::Base, description: String::new(), fields, indexes: Vec::new() };
+    let definition = Definition {
+        name: collection.name().to_owned(),
+        kind: Kind::Base,
+        description: String::new(),
+        fields,
+        indexes: Vec::new(),
+        search: Vec::new(),
+    };
     let results = match Collection::new(definition) {
         Ok(results) => results,
         Err(wrong) => {

@@ -6,9 +6,14 @@ mod readable;
 
 mod page;
 
+mod search;
+
 mod cursor;
 
-use model::{Action, Collection, Guard, Record, query::Start};
+use model::{
+    Action, Collection, Guard, Record,
+    query::{List, Start},
+};
 use policies::{Access, Mode, Plan};
 use store::records::Ground;
 
@@ -56,21 +61,31 @@ pub async fn list(call: &Call, collection: &str, question: &Question) -> Result<
     })?;
 
     let ground = Ground { caller: &call.caller, now: &call.now, guards: &guards(&plan) };
-    let page::Found { records, more } = page::find(call, &collection, ground, &parsed.list).await?;
+    let asked = Asked { collection: &collection, ground, list: &parsed.list };
+    let words = search::words(call, &parsed, question.words.search).await?;
+    let ranked = parsed.is_ranked();
+    let matches = if ranked { search::matches(call, asked, &words, question.words.search).await? } else { Vec::new() };
+    let found = if ranked { page::best(call, asked, &matches).await? } else { page::find(call, asked, &words).await? };
+    let page::Found { records, more } = found;
     let beside = expand::expand(call, &plan, &collection, &records, &branches).await?;
     let (json, taken) = json(call, &plan, &collection, &records, &beside, parsed.fields.as_deref())?;
-    let next = match records[..taken.records].last() {
-        Some(last) if question.words.cursor && (more || taken.records < records.len()) => {
-            Some(cursor::write(&parsed.list.sort, last, question.words.sort)?)
-        }
-        _ => None,
+    let last = records[..taken.records].last().filter(|_| question.words.cursor && (more || taken.records < records.len()));
+    let next = match last {
+        Some(last) if ranked => Some(cursor::write_ranked(&matches, &last.id)),
+        Some(last) => Some(cursor::write(&parsed.list.sort, last, question.words.sort)?),
+        None => None,
     };
-    let total = match parsed.counted {
-        true => Some(store::records::count(&call.app.store, &collection, ground, parsed.list.filter.as_deref()).await?),
-        false => None,
-    };
+    let total = if parsed.counted { Some(search::count(call, asked, &words).await?) } else { None };
     let offset = if let Start::Offset(offset) = parsed.list.start { offset } else { 0 };
     Ok(Page { collection, json, shown: taken.shown, next, total, offset })
+}
+
+/// What is asked of the store.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    collection: &'a Collection,
+    ground: Ground<'a>,
+    list: &'a List,
 }
 
 /// How far a page went.

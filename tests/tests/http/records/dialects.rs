@@ -9,6 +9,9 @@ use super::{
     list::{five, initials},
 };
 
+/// The parameters of a list.
+type Query<'a> = &'a [(&'a str, &'a str)];
+
 async fn simple(client: &Client, query: &[(&str, &str)]) -> (String, String) {
     let answer = client.query(THINGS, query).await.expect(200);
     let range = answer.expect_header("content-range").to_owned();
@@ -69,7 +72,7 @@ async fn records_named_by_ids_are_all_sent() {
 #[tokio::test]
 async fn json_server_is_understood() {
     let (_app, admin) = five().await;
-    let cases: [(&[(&str, &str)], &str, &str); 13] = [
+    let cases: [(Query<'_>, &str, &str); 13] = [
         (&[("_sort", "title"), ("_order", "ASC"), ("_start", "0"), ("_end", "2")], "ab", "5"),
         (&[("_sort", "title"), ("_order", "DESC"), ("_start", "1"), ("_end", "3")], "dc", "5"),
         (&[("_sort", "title"), ("_start", "3"), ("_end", "30")], "dé", "5"),
@@ -92,7 +95,7 @@ async fn json_server_is_understood() {
 #[tokio::test]
 async fn what_a_dialect_cannot_mean_is_refused_by_name() {
     let (_app, admin) = five().await;
-    let cases: [(&[(&str, &str)], &[&str]); 27] = [
+    let cases: [(Query<'_>, &[&str]); 27] = [
         (&[("sort", "[\"title\"]")], &["/sort query.sort"]),
         (&[("sort", "[\"title\",\"UP\"]")], &["/sort query.sort"]),
         (&[("sort", "[title,ASC]")], &["/sort query.sort"]),
@@ -129,7 +132,7 @@ async fn what_a_dialect_cannot_mean_is_refused_by_name() {
 #[tokio::test]
 async fn dialects_are_not_mixed() {
     let (_app, admin) = five().await;
-    let cases: [(&[(&str, &str)], &str); 8] = [
+    let cases: [(Query<'_>, &str); 8] = [
         (&[("range", "[0,9]"), ("limit", "5")], "/limit query.value"),
         (&[("limit", "5"), ("range", "[0,9]")], "/range query.value"),
         (&[("sort", "title"), ("filter", "{}")], "/filter query.value"),

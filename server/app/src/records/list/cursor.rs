@@ -12,6 +12,9 @@ use crate::Error;
 /// The longest cursor, in bytes. It travels in a header, of which many clients take 8 KiB or 16 KiB in all.
 const LENGTH_MAX: usize = 3_072;
 
+/// How a cursor of a search begins.
+const RANKED: &str = "ranked:";
+
 /// The position behind a record.
 ///
 /// # Errors
@@ -42,6 +45,19 @@ pub(super) fn read(keys: &[SortKey], text: &str) -> Option<Start> {
     let fits = position.member("order").as_text() == Some(&order_text(keys))
         && values.len() == keys.iter().filter(|key| key.field != "id").count();
     fits.then_some(Start::After { values, id })
+}
+
+/// The position behind the last record of a page of matches, best first. That order is made anew for each page, so a position is all that
+/// there is.
+pub(super) fn write_ranked(matches: &[String], last: &str) -> String {
+    let position = matches.iter().position(|id| id == last).map_or(matches.len(), |position| position + 1);
+    URL_SAFE_NO_PAD.encode(format!("{RANKED}{position}"))
+}
+
+/// Where the page after such a cursor begins; none for another cursor.
+pub(super) fn read_ranked(text: &str) -> Option<Start> {
+    let text = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
+    text.strip_prefix(RANKED)?.parse().ok().map(Start::Offset)
 }
 
 /// The position behind a record, as a list takes it.

@@ -1,10 +1,16 @@
 //! The records of a page, and its bytes. Both have a limit beside that of the client: large records are read in portions, so that they do
 //! not pile up in memory, and a page of large records ends early.
 
-use model::{Collection, Record, Value, query::List, value::Object};
-use store::records::Ground;
+use std::collections::HashMap;
 
-use super::cursor;
+use model::{
+    Record, Value,
+    query::{List, Start},
+    value::Object,
+};
+use store::records::related;
+
+use super::{Asked, cursor};
 use crate::{Error, call::Call};
 
 /// How many bytes of JSON a page may have, unless its first record alone has more.
@@ -24,14 +30,15 @@ pub(super) struct Found {
 ///
 /// # Errors
 /// What the store reports.
-pub(super) async fn find(call: &Call, collection: &Collection, ground: Ground<'_>, list: &List) -> Result<Found, Error> {
+pub(super) async fn find(call: &Call, asked: Asked<'_>, words: &[String]) -> Result<Found, Error> {
+    let Asked { collection, ground, list } = asked;
     // One more than asked for tells whether there is a next page.
     let wanted = list.limit + 1;
     let mut records: Vec<Record> = Vec::new();
     let mut portion = List { limit: wanted.min(PORTION), ..list.clone() };
     let mut bytes = 0;
     loop {
-        let found = store::records::list(&call.app.store, collection, ground, &portion).await?;
+        let found = store::records::search::list(&call.app.store, collection, ground, &portion, words).await?;
         let ended = found.len() < portion.limit;
         bytes += found.iter().map(size).sum::<usize>();
         records.extend(found);
@@ -50,6 +57,31 @@ pub(super) async fn find(call: &Call, collection: &Collection, ground: Ground<'_
         let fitting = (BYTES_MAX - bytes) / (bytes / records.len()).max(1);
         portion.limit = (wanted - records.len()).min(fitting.max(PORTION / 8));
     }
+}
+
+/// Reads the records of a page of matches, best first.
+///
+/// # Errors
+/// What the store reports.
+pub(super) async fn best(call: &Call, asked: Asked<'_>, matches: &[String]) -> Result<Found, Error> {
+    let start = if let Start::Offset(offset) = asked.list.start { offset } else { 0 };
+    let ids: Vec<&str> = matches.iter().skip(start).take(asked.list.limit).map(String::as_str).collect();
+    let (mut records, mut taken, mut bytes) = (Vec::with_capacity(ids.len()), 0, 0);
+    for portion in ids.chunks(PORTION / 2) {
+        let mut found: HashMap<String, Record> = related::get_many(&call.app.store, asked.collection, &call.caller.tenant, portion)
+            .await?
+            .into_iter()
+            .map(|record| (record.id.clone(), record))
+            .collect();
+        bytes += found.values().map(size).sum::<usize>();
+        taken += portion.len();
+        // One that is gone since leaves its place empty.
+        records.extend(portion.iter().filter_map(|id| found.remove(*id)));
+        if bytes > BYTES_MAX {
+            break;
+        }
+    }
+    Ok(Found { records, more: matches.len() > start + taken })
 }
 
 /// About how many bytes of memory and of JSON the values of a record take.

@@ -15,6 +15,9 @@ use crate::Error;
 /// The most parameters of fields in one question: each is a test in the query.
 const TESTS_MAX: usize = 50;
 
+/// The longest text that is searched for, in bytes.
+const SEARCH_MAX_BYTES: usize = 1_000;
+
 /// What a client asks, as text; empty texts count as absent.
 #[derive(Clone, Debug, Default)]
 pub struct Question {
@@ -26,6 +29,7 @@ pub struct Question {
     pub(crate) fields: Option<String>,
     pub(crate) count: Option<String>,
     pub(crate) expand: Option<String>,
+    pub(crate) search: Option<String>,
     /// Parameters that are named after fields, or after nothing.
     pub(crate) tests: Vec<Test>,
     pub(crate) words: Words,
@@ -47,13 +51,14 @@ pub(crate) struct Words {
     pub(crate) sort: &'static str,
     pub(crate) limit: &'static str,
     pub(crate) offset: &'static str,
+    pub(crate) search: &'static str,
     /// It turns pages by cursor; others count.
     pub(crate) cursor: bool,
 }
 
 impl Default for Words {
     fn default() -> Self {
-        Self { sort: "sort", limit: "limit", offset: "offset", cursor: true }
+        Self { sort: "sort", limit: "limit", offset: "offset", search: "search", cursor: true }
     }
 }
 
@@ -61,9 +66,18 @@ impl Default for Words {
 pub(in crate::records) struct Parsed {
     pub(in crate::records) list: List,
     pub(in crate::records) fields: Option<Vec<String>>,
+    /// The text whose words are searched for.
+    pub(super) search: Option<String>,
     pub(super) counted: bool,
     /// The fields that it looks at, with the parameters that do.
     pub(super) looks: Vec<(String, String)>,
+}
+
+impl Parsed {
+    /// True if the best match comes first.
+    pub(super) fn is_ranked(&self) -> bool {
+        self.search.is_some() && self.list.sort.is_empty()
+    }
 }
 
 /// Reads a question against the collection and reports everything that is wrong with it.
@@ -73,6 +87,8 @@ pub(in crate::records) fn parse(collection: &Collection, question: &Question) ->
     let filter = given(&question.filter).and_then(|text| parse_filter(collection, text, &mut violations));
     let tests = parse_tests(collection, &question.tests, &mut violations);
     let sort = given(&question.sort).map_or_else(Vec::new, |text| parse_sort(collection, text, words.sort, &mut violations));
+    let search = given(&question.search).and_then(|text| parse_search(collection, text, words.search, &mut violations));
+    let ranked = search.is_some() && sort.is_empty();
     let default = tests.iter().map(Asked::ids).max().unwrap_or_default().clamp(LIMIT_DEFAULT, LIMIT_MAX);
     let limit = parse_number(words.limit, &question.limit, default, 1, LIMIT_MAX, &mut violations);
     let offset = parse_number(words.offset, &question.offset, 0, 0, OFFSET_MAX, &mut violations);
@@ -81,7 +97,7 @@ pub(in crate::records) fn parse(collection: &Collection, question: &Question) ->
             violations.add(Pointer::field("cursor"), "query.value", "`cursor` and `offset` exclude each other");
             Start::Beginning
         }
-        Some(text) => cursor::read(&sort, text).unwrap_or_else(|| {
+        Some(text) => if ranked { cursor::read_ranked(text) } else { cursor::read(&sort, text) }.unwrap_or_else(|| {
             violations.add(Pointer::field("cursor"), "query.cursor", "this cursor was not made for this collection and `sort`");
             Start::Beginning
         }),
@@ -100,10 +116,11 @@ pub(in crate::records) fn parse(collection: &Collection, question: &Question) ->
     let filtered = filter.iter().flat_map(|filter| filter.fields()).map(|field| (field.to_owned(), "filter".to_owned()));
     let tested = tests.iter().map(|asked| (asked.parameter.field().to_owned(), asked.name.clone()));
     let sorted = sort.iter().map(|key| (key.field.clone(), words.sort.to_owned()));
-    let looks = filtered.chain(tested).chain(sorted).collect();
+    let searched = search.iter().flat_map(|_| collection.search()).map(|field| (field.clone(), words.search.to_owned()));
+    let looks = filtered.chain(tested).chain(sorted).chain(searched).collect();
     let conditions = filter.into_iter().chain(tests.into_iter().map(|asked| asked.condition)).collect();
     let list = List { filter: Condition::all(conditions).map(Arc::new), sort, limit, start };
-    violations.or(Parsed { list, fields, counted, looks }).map_err(Error::Query)
+    violations.or(Parsed { list, fields, search, counted, looks }).map_err(Error::Query)
 }
 
 /// A parameter of a field that was read.
@@ -155,6 +172,19 @@ pub(in crate::records) fn parse_filter(collection: &Collection, text: &str, viol
             None
         }
     }
+}
+
+/// The text is taken as it is; what its words are is for the store to say.
+fn parse_search(collection: &Collection, text: &str, parameter: &str, violations: &mut Violations) -> Option<String> {
+    let pointer = Pointer::field(parameter);
+    if collection.search().is_empty() {
+        violations.add(pointer, "query.unknown", format!("`{parameter}`: no field of `{}` can be searched", collection.name()));
+    } else if text.contains('\0') || text.len() > SEARCH_MAX_BYTES {
+        violations.add(pointer, "query.value", format!("expected words, at most {SEARCH_MAX_BYTES} bytes of them"));
+    } else {
+        return Some(text.to_owned());
+    }
+    None
 }
 
 fn parse_sort(collection: &Collection, text: &str, parameter: &str, violations: &mut Violations) -> Vec<SortKey> {

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Names that mean the same in every collection; a field of that name has no parameter of its own.
-const OWN: [&str; 8] = ["filter", "sort", "limit", "cursor", "offset", "fields", "count", "expand"];
+const OWN: [&str; 11] = ["filter", "sort", "limit", "cursor", "offset", "fields", "count", "expand", "search", "range", "q"];
 
 impl Describe<'_> {
     pub(super) fn list(&self) -> Value {
@@ -42,6 +42,7 @@ impl Describe<'_> {
             shared::parameter("Count"),
         ];
         parameters.extend(expanding(self.collection, self.catalog));
+        parameters.extend(searching(self.collection));
         let of_fields = parameters::all(self.collection);
         let of_fields = of_fields.iter().filter(|(name, _)| !OWN.contains(&name.as_str()));
         parameters.extend(of_fields.map(|(name, parameter)| of_field(name, parameter)));
@@ -95,6 +96,16 @@ fn expanding(collection: &Collection, catalog: &Catalog) -> Option<Value> {
         keys.join(", ")
     );
     (!keys.is_empty()).then(|| query("expand", &description))
+}
+
+/// The parameter `search`, if there is anything to search.
+fn searching(collection: &Collection) -> Option<Value> {
+    let fields: Vec<String> = collection.search().iter().map(|field| format!("`{field}`")).collect();
+    let description = format!(
+        "Only records that have all of these words, whatever the case and accents, in {}; best match first unless `sort` says otherwise.",
+        fields.join(", ")
+    );
+    (!fields.is_empty()).then(|| query("search", &description))
 }
 
 /// A parameter of a field. What its end means is said once, in the description of the operation: there are many of them.

@@ -1,6 +1,6 @@
 //! In whose words a list is asked for. Three kinds of clients are understood, told apart by parameters that only one of them has: those of
 //! this API, of `ra-data-simple-rest`, and of json-server (`ra-data-json-server`, `@refinedev/simple-rest`). What the dialects share are
-//! the parameters of fields, `fields` and `expand`.
+//! the parameters of fields, `fields`, `expand` and `search`.
 
 use model::{Pointer, Violations};
 
@@ -37,6 +37,12 @@ pub(super) fn question(pairs: impl Iterator<Item = (String, String)>) -> Result<
     };
     question.fields = asked.take("fields", &mut violations);
     question.expand = asked.take("expand", &mut violations);
+    if let Some(search) = asked.take("search", &mut violations) {
+        if question.search.replace(search).is_some() {
+            violations.add(Pointer::field("search"), "query.value", format!("`search` and `{}` mean the same", question.words.search));
+        }
+        question.words.search = "search";
+    }
     let tests = asked.parameters.into_iter().map(|(name, values)| Test {
         parameter: name.clone(),
         name,
@@ -103,7 +109,7 @@ fn dialect_of(name: &str, value: &str) -> Option<Dialect> {
         "sort" if json('[') => Some(Dialect::SimpleRest),
         "filter" if json('{') => Some(Dialect::SimpleRest),
         "filter" | "sort" | "limit" | "offset" | "cursor" | "count" => Some(Dialect::Own),
-        "_sort" | "_order" | "_start" | "_end" | "_page" | "_limit" | "_per_page" => Some(Dialect::JsonServer),
+        "_sort" | "_order" | "_start" | "_end" | "_page" | "_limit" | "_per_page" | "q" => Some(Dialect::JsonServer),
         _ => None,
     }
 }

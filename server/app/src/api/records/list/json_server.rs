@@ -1,5 +1,5 @@
 //! What clients of json-server send (`ra-data-json-server`, `@refinedev/simple-rest`): `_sort=title&_order=ASC&_start=0&_end=10`, or pages
-//! with `_page` and `_limit` or `_per_page`. They need the total, in `X-Total-Count`.
+//! with `_page` and `_limit` or `_per_page`; `q` searches. They need the total, in `X-Total-Count`.
 
 use model::{Pointer, Violations, query::LIMIT_MAX};
 
@@ -11,8 +11,9 @@ const PAGE_DEFAULT: usize = 10;
 
 pub(super) fn question(asked: &mut Asked, violations: &mut Violations) -> Question {
     let mut question = Question { count: Some("exact".to_owned()), ..Question::default() };
-    question.words = Words { sort: "_sort", limit: "_end", offset: "_start", cursor: false };
+    question.words = Words { sort: "_sort", limit: "_end", offset: "_start", search: "q", cursor: false };
     question.sort = sort(asked, violations);
+    question.search = asked.take("q", violations);
     let mut numbers = Numbers { asked, violations };
     let (start, end) = (numbers.take("_start", 0), numbers.take("_end", 1));
     let (page, limit, per_page) = (numbers.take("_page", 1), numbers.take("_limit", 1), numbers.take("_per_page", 1));

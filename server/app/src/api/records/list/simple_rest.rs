@@ -1,12 +1,12 @@
 //! What `ra-data-simple-rest` sends: `sort=["title","ASC"]&range=[0,9]&filter={"state":"new"}`. The members of its filter are parameters
-//! of fields. It needs the total, in `Content-Range`.
+//! of fields; `q` searches. It needs the total, in `Content-Range`.
 
 use model::{Pointer, Value, Violations, query::LIMIT_MAX};
 
 use super::dialect::Asked;
 use crate::records::list::{Question, Test, Words};
 
-const WORDS: Words = Words { sort: "sort", limit: "range", offset: "range", cursor: false };
+const WORDS: Words = Words { sort: "sort", limit: "range", offset: "range", search: "filter", cursor: false };
 
 pub(super) fn question(asked: &mut Asked, violations: &mut Violations) -> Question {
     let mut question = Question { count: Some("exact".to_owned()), words: WORDS, ..Question::default() };
@@ -32,6 +32,10 @@ pub(super) fn question(asked: &mut Asked, violations: &mut Violations) -> Questi
         match Value::from_json(text.as_bytes()) {
             Ok(Value::Object(members)) => {
                 for (name, value) in members {
+                    if let ("q", Value::Text(words)) = (name.as_str(), &value) {
+                        question.search = Some(words.clone()).filter(|words| !words.trim().is_empty());
+                        continue;
+                    }
                     match test(name, value) {
                         Ok(test) => question.tests.extend(test),
                         Err(message) => violations.add(Pointer::field("filter"), "query.filter", message),
