@@ -196,3 +196,35 @@ async fn the_document_has_the_parameters_of_every_field() {
     let written: usize = parameters.iter().map(|one| one.to_string().len()).sum();
     assert!(names.len() > 80 && written < 16_000, "{} parameters in {written} bytes", names.len());
 }
+
+/// Each may nest as deep as the database parses; both together still do.
+#[tokio::test]
+async fn a_deep_filter_goes_with_many_parameters() {
+    let (app, admin) = five().await;
+    let ann = app.user("ann").await;
+    let deep = (0..11).fold("title == 'apple'".to_owned(), |inner, level| {
+        let (operator, other) = if level % 2 == 0 { ("||", "title == 'nothing'") } else { ("&&", "title != 'nothing'") };
+        format!("({inner} {operator} {other})")
+    });
+    admin.allow("role:authenticated", "things", "read", &deep.replace("title", "record.title")).await;
+    let numbers: Vec<String> = (100..148).map(|number| number.to_string()).collect();
+    let mut query: Vec<(&str, &str)> = numbers.iter().map(|number| ("amount_ne", number.as_str())).collect();
+    query.extend([("filter", deep.as_str()), ("tags_in", "x,y,z"), ("count", "exact")]);
+    for client in [&admin, &ann] {
+        let answer = client.query(THINGS, &query).await.expect(200);
+        assert_eq!(answer.expect_header("x-total-count"), "1");
+        assert_eq!(initials(&answer.list()), "a");
+    }
+    let mut names: Vec<String> = Vec::new();
+    for field in ["title", "code", "mail", "site", "origin", "amount"] {
+        names.extend(["", "_ne", "_gt", "_gte", "_lt", "_lte", "_in", "_null"].map(|end| format!("{field}{end}")));
+        names.extend((field != "amount").then(|| format!("{field}_like")));
+    }
+    let value = |name: &String| if name.ends_with("_null") { "true" } else { "1" };
+    let all: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), value(name))).collect();
+    admin.query(THINGS, &all).await.problem(400, "query.invalid").errors(&[&format!("/{} query.limit", names[50])]);
+    assert_eq!(admin.query(THINGS, &all[..50]).await.list().len(), 0);
+    // Some clients send every parameter there is, most of them empty.
+    let empty: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "")).collect();
+    assert_eq!(admin.query(THINGS, &empty).await.list().len(), 5);
+}

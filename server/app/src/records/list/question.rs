@@ -154,7 +154,7 @@ fn parse_tests<'a>(collection: &'a Collection, tests: &[Test], violations: &mut 
             Err(reason) => violations.add(pointer, "query.value", reason),
         }
     }
-    if let Some(test) = tests.get(TESTS_MAX) {
+    if let Some(test) = tests.iter().filter(|test| test.values.is_some()).nth(TESTS_MAX) {
         violations.add(Pointer::field(&test.parameter), "query.limit", format!("more than {TESTS_MAX} parameters of fields"));
     }
     read
