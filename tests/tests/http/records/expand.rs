@@ -126,6 +126,20 @@ async fn a_single_read_expands_like_a_list() {
     shop.admin.query(&path, &[("filter", "true")]).await.problem(400, "query.invalid").errors(&["/filter query.unknown"]);
 }
 
+/// Clients change what they have read and send all of it back.
+#[tokio::test]
+async fn an_expanded_record_can_be_sent_back() {
+    let shop = shop(false).await;
+    let path = format!("{ORDERS}/{}", id(&shop.orders[0]));
+    let mut order = shop.admin.query(&path, &[("expand", "customer,products")]).await.json(200);
+    order["number"] = json!(7);
+    order["expand"]["customer"]["name"] = json!("not changed");
+    let put = shop.admin.put(&path, order.clone()).await.json(200);
+    assert_eq!((&put["number"], &put["expand"]), (&json!(7), &Value::Null));
+    shop.admin.patch(&path, order).await.expect(200);
+    assert_eq!(shop.admin.get(&format!("{CUSTOMERS}/{}", id(&shop.customers[0]))).await.json(200)["name"], "ann");
+}
+
 #[tokio::test]
 async fn what_the_caller_may_not_see_is_not_there() {
     let shop = shop(true).await;

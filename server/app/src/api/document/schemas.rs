@@ -1,6 +1,6 @@
 //! The schemas of a collection: its records, and what may be sent to create, change and replace one.
 
-use model::{Collection, Field};
+use model::{Collection, Field, record::EXPAND};
 use serde_json::{Value, json};
 
 use super::{
@@ -64,7 +64,7 @@ fn record(collection: &Collection, catalog: &Catalog) -> Value {
     }
     let relations = expand::possible(catalog, collection);
     if !relations.is_empty() {
-        properties.insert("expand".to_owned(), expanded(&relations));
+        properties.insert(EXPAND.to_owned(), expanded(&relations));
     }
     json!({"type": "object", "properties": properties, "required": required})
 }
@@ -90,6 +90,10 @@ fn draft(collection: &Collection, place: Place) -> Value {
     let mut properties = system_fields();
     for field in collection.fields() {
         properties.insert(field.name.clone(), fields::schema(field, place));
+    }
+    if collection.field(EXPAND).is_none() {
+        let description = "What a read showed beside the record; ignored, so that a record can be sent back.";
+        properties.insert(EXPAND.to_owned(), json!({"type": "object", "readOnly": true, "description": description}));
     }
     let mut schema = json!({"type": "object", "properties": properties, "additionalProperties": false});
     let required: Vec<&str> = collection.fields().filter(|field| must_be_sent(field, place)).map(|field| field.name.as_str()).collect();

@@ -1,6 +1,6 @@
 //! What `expand` asks for: `customer,items.product,orders(customer)` as a tree of relations, read against the collections.
 
-use model::{Action, Collection, FieldType, Pointer, Violations};
+use model::{Action, Collection, FieldType, Pointer, Violations, record::EXPAND};
 use policies::{Access, Plan};
 
 use crate::{call::Call, world::Catalog};
@@ -43,7 +43,7 @@ pub struct Relation<'a> {
 /// The relations of a collection, and those that lead to it.
 #[must_use]
 pub fn possible<'a>(catalog: &'a Catalog, collection: &'a Collection) -> Vec<Relation<'a>> {
-    if collection.field("expand").is_some() {
+    if collection.field(EXPAND).is_some() {
         return Vec::new();
     }
     let forward = collection
@@ -81,7 +81,7 @@ pub(super) fn parse(catalog: &Catalog, collection: &Collection, text: &str, viol
 
 fn grow(catalog: &Catalog, collection: &Collection, segments: &[&str], branches: &mut Vec<Branch>) -> Result<(), String> {
     let Some((first, rest)) = segments.split_first() else { return Ok(()) };
-    if collection.field("expand").is_some() {
+    if collection.field(EXPAND).is_some() {
         return Err(format!("`{}` has a field `expand`, so nothing can be shown beside its records", collection.name()));
     }
     let position = match branches.iter().position(|branch| branch.key == *first) {
