@@ -30,5 +30,5 @@ pub async fn list(
     let (filter, sort, limit) = (Some(filter.to_owned()), Some(sort.to_owned()), Some("20".to_owned()));
     let question = list::Question { filter, sort, limit, cursor, ..list::Question::default() };
     let page = list::list(&call, collection, &question).await?;
-    Ok((page.json(&call)?, page.next))
+    Ok((page.json, page.next))
 }

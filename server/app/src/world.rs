@@ -369,7 +369,7 @@ async fn define_users(store: &Store) -> Result<(), Error> {
 /// The built-in collection before anybody has extended it.
 pub(crate) fn users() -> Definition {
     let description = "Everybody who can log in.".to_owned();
-    Definition { name: USERS.to_owned(), kind: Kind::Auth, description, fields: Vec::new(), indexes: Vec::new() }
+    Definition { name: USERS.to_owned(), kind: Kind::Auth, description, fields: Vec::new(), indexes: Vec::new(), search: Vec::new() }
 }
 
 /// Every policy and role link of the database.

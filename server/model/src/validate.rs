@@ -8,7 +8,7 @@ use rust_decimal::Decimal;
 use crate::{
     Collection, Draft, Field, FieldType, NewRecord, Record, Value,
     collection::CheckedField,
-    record::SYSTEM_FIELDS,
+    record::{EXPAND, SYSTEM_FIELDS},
     time::{canonical_date, canonical_datetime},
     value::Object,
     violation::{Pointer, Violation, Violations},
@@ -167,7 +167,7 @@ fn convert_all(collection: &Collection, draft: Draft, violations: &mut Violation
         }
     }
     let declared = collection.fields().len();
-    for name in values.keys().skip(declared).filter(|name| !SYSTEM_FIELDS.contains(&name.as_str())) {
+    for name in values.keys().skip(declared).filter(|name| !SYSTEM_FIELDS.contains(&name.as_str()) && *name != EXPAND) {
         let message = format!("unknown field `{name}` in collection `{}`", collection.name());
         violations.add(Pointer::field(name), "field.unknown", message);
     }
