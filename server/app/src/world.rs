@@ -27,6 +27,7 @@ use crate::{
     decisions::Decisions,
     outbox::Outbox,
     plugins::{Rulebook, Vault},
+    rates::Rates,
     watch::Watch,
 };
 use files::Files;
@@ -83,6 +84,8 @@ pub struct App {
     pub(crate) outbox: Outbox,
     /// The key of what is stored encrypted.
     pub(crate) vault: Vault,
+    /// How often somebody may ask.
+    pub(crate) rates: Rates,
     world: ArcSwap<World>,
     /// The version in force, for those who wait for one.
     version: watch::Sender<u64>,
@@ -142,6 +145,7 @@ impl App {
             decisions: Decisions::new(),
             watch: Watch::default(),
             outbox: Outbox::new(&config)?,
+            rates: Rates::new(&config),
             vault,
             config,
             store,
