@@ -51,26 +51,19 @@ async fn bombs_in_a_body() {
         ("a long text", format!(r#"{{"a_text":"{}"}}"#, "a".repeat(1_000_000))),
         ("a long escaped text", format!(r#"{{"a_text":"{}"}}"#, r"\u0061".repeat(170_000))),
     ];
-    for (what, digits) in [
-        ("a huge exponent", "1e999999999".to_owned()),
-        ("100,000 digits", "9".repeat(100_000)),
-        ("a long fraction", format!("0.{}e-9", "1".repeat(100_000))),
-    ] {
-        bodies.extend(numbers(&digits).into_iter().map(|body| (what, body)));
-    }
+    bodies.extend(numbers("1e999999999").map(|body| ("a huge exponent", body)));
+    bodies.extend(numbers(&"9".repeat(100_000)).map(|body| ("100,000 digits", body)));
     bodies.push(("a decimal of text", format!(r#"{{"a_decimal":"{}"}}"#, "9".repeat(100_000))));
     bodies.push(("a decimal with an exponent", r#"{"a_decimal":"1e999999999"}"#.to_owned()));
     for (what, body) in bodies {
-        // A number with many digits behind the point is a number like any other.
-        let accepted = what == "a long fraction" && body.contains("a_number") || body.contains("a_json") && what == "a long fraction";
-        let statuses: &[u16] = if accepted { &[201] } else { &[400, 413, 422] };
         let request = admin.request(Method::POST, "/api/records/things").body("application/json", body);
-        if accepted {
-            assert!(statuses.contains(&request.send().await.status), "{what}");
-        } else {
-            refused(what, statuses, request).await;
-        }
+        refused(what, &[400, 413, 422], request).await;
     }
+    // Many digits behind the point are a number like any other.
+    let fraction = format!(r#"{{"a_number":0.{}}}"#, "1".repeat(100_000));
+    let request = admin.request(Method::POST, "/api/records/things").body("application/json", fraction);
+    request.send().await.expect(201);
+    assert_eq!(admin.get("/api/records/things").await.list().len(), 1);
 }
 
 #[tokio::test]
