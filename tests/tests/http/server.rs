@@ -9,6 +9,8 @@ mod crowd;
 
 mod drain;
 
+mod streams;
+
 mod tls;
 
 mod compression;

@@ -225,3 +225,44 @@ impl Drop for Visit {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stories_count_until_they_are_over_even_if_their_requests_are() {
+        let connection = Arc::new(Connection::new(1, None));
+        let mut stories = Vec::new();
+        for _ in 0..STREAMS_MAX {
+            let request = connection.begin(hyper::Version::HTTP_2);
+            stories.push(connection.story().expect("one of those that may run"));
+            // The client resets the stream.
+            drop(request);
+        }
+        assert!(connection.story().is_none(), "as many run as may");
+        stories.pop();
+        assert!(connection.story().is_some(), "one is over");
+    }
+
+    #[test]
+    fn a_connection_goes_through_its_phases() {
+        let connection = Arc::new(Connection::new(1, None));
+        assert!(matches!(connection.phase(), Phase::Silent(_)));
+        connection.read();
+        assert!(matches!(connection.phase(), Phase::Silent(_)), "half of a first head is still nothing");
+        let request = connection.begin(hyper::Version::HTTP_11);
+        assert_eq!(connection.phase(), Phase::Busy);
+        let body = connection.receive();
+        assert!(matches!(connection.phase(), Phase::Client(_)), "the body has to come");
+        drop(body);
+        assert_eq!(connection.phase(), Phase::Busy);
+        connection.block();
+        assert!(matches!(connection.phase(), Phase::Client(_)), "the answer has to be taken");
+        connection.wrote(1);
+        drop(request);
+        assert!(matches!(connection.phase(), Phase::Idle(_)));
+        connection.read();
+        assert!(matches!(connection.phase(), Phase::Head(_)));
+    }
+}

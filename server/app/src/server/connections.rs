@@ -267,6 +267,23 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_that_is_taken_too_slowly_is_ended() {
+        let connection = Connection::new(1, None);
+        let second = |seconds: u64| 1_000 + seconds * 1_000;
+        let mut at = |seconds, taken: usize| {
+            connection.wrote(taken);
+            connection.block();
+            takes_too_little(&connection, second(seconds))
+        };
+        assert!(!at(0, 100_000) && !at(10, 0) && !at(29, 0), "it has half a minute");
+        assert!(!at(31, 40_000), "it has taken enough in it");
+        assert!(!at(60, 1_000));
+        assert!(at(62, 1_000), "too little in the next one");
+        connection.wrote(1);
+        assert!(!takes_too_little(&connection, second(100)), "it takes");
+    }
+
+    #[test]
     fn too_few_file_handles_are_fewer_connections() {
         let config = Config { connections_max: 10_000, ..Config::default() };
         let of = |handles| Connections::new(&config, handles).map(|connections| connections.most).unwrap_or_default();
