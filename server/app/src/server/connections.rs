@@ -270,7 +270,7 @@ mod tests {
     fn an_answer_that_is_taken_too_slowly_is_ended() {
         let connection = Connection::new(1, None);
         let second = |seconds: u64| 1_000 + seconds * 1_000;
-        let mut at = |seconds, taken: usize| {
+        let at = |seconds, taken: usize| {
             connection.wrote(taken);
             connection.block();
             takes_too_little(&connection, second(seconds))
