@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    net::IpAddr,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -23,6 +24,8 @@ pub struct Call {
     pub(crate) app: Arc<App>,
     pub(crate) world: Arc<World>,
     pub(crate) caller: Arc<Caller>,
+    /// Where the request comes from; none for the server itself.
+    pub(crate) address: Option<IpAddr>,
     /// The session that the caller's token belongs to.
     pub(crate) session: Option<Arc<str>>,
     /// The moment that `now` means, in canonical text and as a time.
@@ -99,7 +102,7 @@ impl Call {
         let caller = Arc::new(world.policies.with_roles(caller));
         let moment = Utc::now();
         let (app, now) = (Arc::clone(app), datetime_text(moment).into());
-        Self { app, world, caller, session: None, now, moment, id: id.into(), depth: 0, attempt: Arc::default() }
+        Self { app, world, caller, address: None, session: None, now, moment, id: id.into(), depth: 0, attempt: Arc::default() }
     }
 
     /// A request of the server itself: bundles and the operator's command line.

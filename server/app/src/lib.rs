@@ -29,6 +29,8 @@ mod watch;
 
 mod roles;
 
+mod rates;
+
 mod plugins;
 
 mod bundle;

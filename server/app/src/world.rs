@@ -28,6 +28,7 @@ use crate::{
     outbox::Outbox,
     plugins::{Rulebook, Vault},
     records::InFlight,
+    rates::Rates,
     watch::Watch,
 };
 use files::Files;
@@ -86,6 +87,8 @@ pub struct App {
     pub(crate) vault: Vault,
     /// The writes under way that are to happen once.
     pub(crate) in_flight: InFlight,
+    /// How often somebody may ask.
+    pub(crate) rates: Rates,
     world: ArcSwap<World>,
     /// The version in force, for those who wait for one.
     version: watch::Sender<u64>,
@@ -145,6 +148,7 @@ impl App {
             decisions: Decisions::new(),
             watch: Watch::default(),
             outbox: Outbox::new(&config)?,
+            rates: Rates::new(&config),
             vault,
             config,
             store,
