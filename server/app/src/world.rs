@@ -27,8 +27,8 @@ use crate::{
     decisions::Decisions,
     outbox::Outbox,
     plugins::{Rulebook, Vault},
-    records::InFlight,
     rates::Rates,
+    records::InFlight,
     watch::Watch,
 };
 use files::Files;

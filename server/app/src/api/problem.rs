@@ -181,7 +181,10 @@ pub(super) fn response(error: &Error, request_id: &str) -> Response {
     if let Error::RateLimited(told) = error {
         response = response.header("retry-after", told.seconds().max(1));
     }
-    if matches!(error, Error::Conflict | Error::UnderThisKey | Error::EpochNotReached { .. } | Error::TooManyAtOnce | Error::TimedOut { .. }) {
+    if matches!(
+        error,
+        Error::Conflict | Error::UnderThisKey | Error::EpochNotReached { .. } | Error::TooManyAtOnce | Error::TimedOut { .. }
+    ) {
         response = response.header("retry-after", "1");
     }
     response.body(body)

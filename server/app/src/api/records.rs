@@ -7,21 +7,12 @@ mod aggregate;
 
 pub(super) mod write;
 
-use poem::{
-    Endpoint, IntoResponse, Request, Response,
-    http::{Method, StatusCode},
-};
+use poem::{Endpoint, IntoResponse, Request, Response, http::Method};
 
 pub(super) use aggregate::Aggregate;
 
 use super::visitor;
-use crate::{
-    Error,
-    call::Call,
-    records::{
-        Shown,
-    },
-};
+use crate::Error;
 
 /// `/api/records/{collection}`
 pub(super) struct Records;
@@ -63,23 +54,11 @@ fn parameter(request: &Request, name: &str) -> Result<String, Error> {
     request.path_params::<std::collections::HashMap<String, String>>().ok().and_then(|mut all| all.remove(name)).ok_or(Error::NoRoute)
 }
 
-fn shown(call: &Call, shown: &Shown, status: StatusCode) -> Result<Response, Error> {
-    let json = shown.json(call, None)?;
-    let answer = Response::builder().status(status).content_type("application/json").header("etag", shown.record.etag());
-    Ok(answer.body(json))
-}
-
 /// The query parameters, decoded.
 fn pairs(request: &Request) -> impl Iterator<Item = (String, String)> {
     let query = request.original_uri().query().unwrap_or_default().to_owned();
     let pairs: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
     pairs.into_iter()
-}
-
-fn no_parameters(request: &Request) -> Result<(), Error> {
-    let mut violations = model::Violations::default();
-    pairs(request).for_each(|(name, _)| unknown(&name, &mut violations));
-    violations.or(()).map_err(Error::Query)
 }
 
 fn unknown(name: &str, violations: &mut model::Violations) {

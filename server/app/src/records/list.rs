@@ -19,8 +19,8 @@ use store::{Transaction, records::Ground};
 
 pub(super) use page::{BYTES_MAX, size};
 pub use question::Question;
-pub(crate) use question::{Test, Words};
 pub(super) use question::{Parsed, given, parse, parse_fields, parse_filter, parse_number};
+pub(crate) use question::{Test, Words};
 pub(super) use readable::hidden_from_owner;
 
 use super::expand::{self, Branch};
