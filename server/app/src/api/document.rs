@@ -67,14 +67,16 @@ impl Document {
         let later_tags = parts.tags.split_off(1.min(parts.tags.len()));
         for collection in catalog.values() {
             let tag = tag(collection, &taken);
-            parts.paths.extend(paths::of(collection, &tag));
-            parts.schemas.extend(schemas::of(collection));
+            parts.paths.extend(paths::of(collection, catalog, &tag));
+            parts.schemas.extend(schemas::of(collection, catalog));
             let description = match collection.definition().description.as_str() {
                 "" => format!("Records of the collection `{}`.", collection.name()),
                 text => text.to_owned(),
             };
             parts.tags.push(json!({"name": tag, "description": description}));
         }
+        parts.paths.insert(paths::batch::PATH.to_owned(), paths::batch::path());
+        parts.schemas.extend(paths::batch::schemas());
         parts.paths.extend(endpoints::paths(endpoints));
         parts.tags.extend(endpoints::tags(endpoints));
         parts.tags.extend(later_tags);
