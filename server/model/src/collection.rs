@@ -92,6 +92,8 @@ struct Inner {
 #[derive(Debug)]
 pub(crate) struct CheckedField {
     pub(crate) field: Field,
+    /// Where the field stands in a body; made once, because every write needs one for each field.
+    pub(crate) pointer: Pointer,
     pub(crate) pattern: Option<Regex>,
     pub(crate) schema: Option<JsonSchema>,
 }
@@ -234,7 +236,7 @@ fn check_field(field: &Field, kind: Kind, pointer: &Pointer, violations: &mut Vi
         Value::Null => None,
         schema => JsonSchema::new(schema).map_err(|reason| violations.add(pointer.join("schema"), "field.schema", reason)).ok(),
     };
-    let checked = CheckedField { field: field.clone(), pattern, schema };
+    let checked = CheckedField { field: field.clone(), pointer: Pointer::field(&field.name), pattern, schema };
     check_default(&checked, pointer, violations);
     checked
 }

@@ -13,7 +13,10 @@ mod rename;
 
 mod fill;
 
+mod many;
+
 pub use fill::fill;
+pub use many::{find_by, insert_all};
 use model::{
     Caller, Collection, Condition, Guard, NewRecord, Record, Value,
     query::{List, SortKey, Start},

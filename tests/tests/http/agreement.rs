@@ -3,7 +3,7 @@
 //!
 //! `AGREEMENT_REQUESTS` is how many requests are compared at least, `AGREEMENT_SEED` what the first world is made of.
 
-mod random;
+pub(crate) mod random;
 
 mod world;
 

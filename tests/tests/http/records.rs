@@ -26,6 +26,18 @@ mod update;
 
 mod delete;
 
+mod arrays;
+
+mod modifiers;
+
+mod upsert;
+
+mod idempotency;
+
+mod bulk;
+
+mod batch;
+
 mod access;
 
 use serde_json::{Value, json};

@@ -5,22 +5,14 @@ mod list;
 
 mod aggregate;
 
-use poem::{
-    Endpoint, IntoResponse, Request, Response,
-    http::{Method, StatusCode, header},
-};
+pub(super) mod write;
+
+use poem::{Endpoint, IntoResponse, Request, Response, http::Method};
 
 pub(super) use aggregate::Aggregate;
 
-use super::{payload, visitor};
-use crate::{
-    Error,
-    call::Call,
-    records::{
-        Shown, create, delete,
-        update::{self, Manner},
-    },
-};
+use super::visitor;
+use crate::Error;
 
 /// `/api/records/{collection}`
 pub(super) struct Records;
@@ -36,14 +28,9 @@ impl Endpoint for Records {
         let collection = parameter(&request, "collection")?;
         match *request.method() {
             Method::GET | Method::HEAD => Ok(list::list(&call, &collection, &request).await?),
-            Method::POST => {
-                no_parameters(&request)?;
-                let body = json(&mut request, &call).await?;
-                let created = create::create(&call, &collection, &body).await?;
-                let location = format!("/api/records/{collection}/{}", created.record.id);
-                Ok(shown(&call, &created, StatusCode::CREATED)?.with_header("location", location).into_response())
-            }
-            _ => Err(Error::MethodNotAllowed { allow: "GET, HEAD, POST".to_owned() }.into()),
+            Method::POST => Ok(write::post(&call, &collection, &mut request).await?),
+            Method::PATCH | Method::DELETE => Ok(write::all(&call, &collection, &mut request).await?),
+            _ => Err(Error::MethodNotAllowed { allow: "GET, HEAD, POST, PATCH, DELETE".to_owned() }.into()),
         }
     }
 }
@@ -54,50 +41,17 @@ impl Endpoint for Record {
     async fn call(&self, mut request: Request) -> poem::Result<Response> {
         let call = visitor::call(&request).await?;
         let (collection, id) = (parameter(&request, "collection")?, parameter(&request, "id")?);
-        let if_match = if_match(&request)?;
         let answer = match *request.method() {
             Method::GET | Method::HEAD => list::read(&call, &collection, &id, &request).await?,
-            Method::PATCH | Method::PUT => {
-                no_parameters(&request)?;
-                let manner = if request.method() == Method::PUT { Manner::Replace } else { Manner::Merge };
-                let body = json(&mut request, &call).await?;
-                let updated = update::update(&call, &collection, &id, &body, manner, if_match).await?;
-                shown(&call, &updated, StatusCode::OK)?
-            }
-            Method::DELETE => {
-                no_parameters(&request)?;
-                let deleted = delete::delete(&call, &collection, &id, if_match).await?;
-                shown(&call, &deleted, StatusCode::OK)?
-            }
+            Method::PATCH | Method::PUT | Method::DELETE => write::one(&call, (&collection, &id), &mut request).await?,
             _ => return Err(Error::MethodNotAllowed { allow: "GET, HEAD, PATCH, PUT, DELETE".to_owned() }.into()),
         };
         Ok(answer.into_response())
     }
 }
 
-/// The header `If-Match`, several lines as one. One that cannot be read matches nothing, rather than being passed over.
-fn if_match(request: &Request) -> Result<Option<String>, Error> {
-    let lines = request.headers().get_all(header::IF_MATCH).iter();
-    let tags: Vec<&str> = lines.map(|line| line.to_str().map_err(|_| Error::VersionMismatch)).collect::<Result<_, _>>()?;
-    Ok((!tags.is_empty()).then(|| tags.join(",")))
-}
-
 fn parameter(request: &Request, name: &str) -> Result<String, Error> {
     request.path_params::<std::collections::HashMap<String, String>>().ok().and_then(|mut all| all.remove(name)).ok_or(Error::NoRoute)
-}
-
-async fn json(request: &mut Request, call: &Call) -> Result<bytes::Bytes, Error> {
-    if !request.content_type().is_some_and(payload::is_json) {
-        return Err(Error::UnsupportedType { expected: "application/json" });
-    }
-    let declared = request.header("content-length").map(str::to_owned);
-    payload::read(request.take_body(), declared.as_deref(), call.app.config.body_max_bytes).await
-}
-
-fn shown(call: &Call, shown: &Shown, status: StatusCode) -> Result<Response, Error> {
-    let json = shown.json(call, None)?;
-    let answer = Response::builder().status(status).content_type("application/json").header("etag", shown.record.etag());
-    Ok(answer.body(json))
 }
 
 /// The query parameters, decoded.
@@ -105,12 +59,6 @@ fn pairs(request: &Request) -> impl Iterator<Item = (String, String)> {
     let query = request.original_uri().query().unwrap_or_default().to_owned();
     let pairs: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
     pairs.into_iter()
-}
-
-fn no_parameters(request: &Request) -> Result<(), Error> {
-    let mut violations = model::Violations::default();
-    pairs(request).for_each(|(name, _)| unknown(&name, &mut violations));
-    violations.or(()).map_err(Error::Query)
 }
 
 fn unknown(name: &str, violations: &mut model::Violations) {

@@ -15,15 +15,15 @@ use model::{
     query::{List, Start},
 };
 use policies::{Access, Mode, Plan};
-use store::records::Ground;
+use store::{Transaction, records::Ground};
 
 pub(super) use page::{BYTES_MAX, size};
 pub use question::Question;
+pub(super) use question::{Parsed, given, parse, parse_fields, parse_filter, parse_number};
 pub(crate) use question::{Test, Words};
-pub(super) use question::{given, parse, parse_fields, parse_filter, parse_number};
 pub(super) use readable::hidden_from_owner;
 
-use super::expand;
+use super::expand::{self, Branch};
 use crate::{Error, call::Call, decisions::Refused};
 
 /// How many records a page has when nobody says.
@@ -55,10 +55,7 @@ pub async fn list(call: &Call, collection: &str, question: &Question) -> Result<
     let plan = call.plan(Action::Read, &collection)?;
     let parsed = parse(&collection, question)?;
     let branches = expand::asked(call, &collection, &question.expand)?;
-    readable::check(call, &plan, &collection, &parsed, &branches).map_err(|error| {
-        let fields = parsed.looks.iter().map(|(field, _)| field.clone()).collect();
-        call.decided(Refused { fields, ..Refused::records(Action::Read, &collection) }, error)
-    })?;
+    check_readable(call, &plan, &collection, &parsed, &branches)?;
 
     let ground = Ground { caller: &call.caller, now: &call.now, guards: &guards(&plan) };
     let asked = Asked { collection: &collection, ground, list: &parsed.list };
@@ -78,6 +75,14 @@ pub async fn list(call: &Call, collection: &str, question: &Question) -> Result<
     let total = if parsed.counted { Some(search::count(call, asked, &words).await?) } else { None };
     let offset = if let Start::Offset(offset) = parsed.list.start { offset } else { 0 };
     Ok(Page { collection, json, shown: taken.shown, next, total, offset })
+}
+
+/// Refuses a question that looks at what the caller may not read, as a decision that can be looked up.
+fn check_readable(call: &Call, plan: &Plan, collection: &Collection, parsed: &Parsed, branches: &[Branch]) -> Result<(), Error> {
+    readable::check(call, plan, collection, parsed, branches).map_err(|error| {
+        let fields = parsed.looks.iter().map(|(field, _)| field.clone()).collect();
+        call.decided(Refused { fields, ..Refused::records(Action::Read, collection) }, error)
+    })
 }
 
 /// What is asked of the store.
@@ -143,5 +148,35 @@ pub(super) fn guards(plan: &Plan) -> Vec<&Guard> {
     match plan.access() {
         Access::When(guard) => vec![guard],
         Access::Always | Access::Never => Vec::new(),
+    }
+}
+
+/// Finds the records that a filter means, among those that the caller can read, in the order of their ids. For stories that do something
+/// with all of them: at most `limit` behind the id `after`, as the transaction sees them.
+pub(super) async fn matching(
+    call: &Call,
+    transaction: &Transaction,
+    collection: &Collection,
+    (filter, after, limit): (&Option<String>, Option<&str>, usize),
+) -> Result<Vec<Record>, Error> {
+    let plan = call.plan(Action::Read, collection)?;
+    let parsed = parse(collection, &Question { filter: filter.clone(), sort: Some("id".to_owned()), ..Question::default() })?;
+    check_readable(call, &plan, collection, &parsed, &[])?;
+    let ground = Ground { caller: &call.caller, now: &call.now, guards: &guards(&plan) };
+    let start = after.map_or(Start::Beginning, |id| Start::After { values: Vec::new(), id: id.to_owned() });
+    let mut records = store::records::list(transaction, collection, ground, &List { limit, start, ..parsed.list }).await?;
+    if call.world.policies.mode() != Mode::Plan {
+        recheck(call, &plan, &mut records);
+    }
+    Ok(records)
+}
+
+/// In the modes that do not trust the plan alone every record is decided once more. One that the query should not have found is a fault.
+fn recheck(call: &Call, plan: &Plan, records: &mut Vec<Record>) {
+    let found = records.len();
+    records.retain(|record| plan.allows(&call.context(record, None)));
+    if records.len() < found {
+        let (request, denied) = (&call.id, found - records.len());
+        tracing::error!(%request, denied, "the query and the decision differ, access denied");
     }
 }
