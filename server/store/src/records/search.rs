@@ -3,7 +3,6 @@
 //! the record itself decides.
 
 use model::{Collection, Condition, Record, query::List};
-use surrealdb::types::Value as Stored;
 
 use super::{
     Ground,
