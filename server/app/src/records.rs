@@ -9,6 +9,10 @@ pub mod list;
 
 pub mod aggregate;
 
+pub mod export;
+
+pub(crate) mod import;
+
 pub mod update;
 
 pub mod delete;
@@ -18,6 +22,8 @@ mod steps;
 pub(crate) mod rules;
 
 mod passwords;
+
+mod csv;
 
 use std::sync::{Arc, atomic::Ordering};
 
@@ -80,9 +86,26 @@ impl<'a> Still<'a> {
     }
 }
 
+/// How a transaction ends whose steps went well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    Commit,
+    /// It was only tried.
+    RollBack,
+}
+
 /// Runs the steps of a write in a transaction of their own and commits. After a conflict everything is run again, with fresh eyes, behind
 /// the other writers of the same records.
 async fn committed<T, S, F>(call: &Call, share: Share, steps: S) -> Result<T, Error>
+where
+    S: Fn(Call, Transaction) -> F,
+    F: Future<Output = Result<T, Error>>,
+{
+    ended(call, share, Ending::Commit, steps).await
+}
+
+/// The same, with another ending perhaps.
+async fn ended<T, S, F>(call: &Call, share: Share, ending: Ending, steps: S) -> Result<T, Error>
 where
     S: Fn(Call, Transaction) -> F,
     F: Future<Output = Result<T, Error>>,
@@ -97,6 +120,10 @@ where
         let current = Call { attempt: Arc::default(), ..call.current() };
         let enqueued = Arc::clone(&current.attempt.enqueued);
         let outcome = match steps(current, transaction.clone()).await {
+            Ok(value) if ending == Ending::RollBack => {
+                transaction.rollback().await;
+                return Ok(value);
+            }
             Ok(value) => transaction.commit().await.map(|()| value).map_err(Error::from),
             Err(error) => {
                 transaction.rollback().await;

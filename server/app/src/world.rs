@@ -136,6 +136,10 @@ impl App {
         let vault = Vault::open(&config)?;
         let runtime = plugins::Runtime::new(limits, compiling.compiler(&config, &vault)?)?;
         define_users(&store).await?;
+        if !matches!(config.database()?, store::Database::Remote { .. }) {
+            // Nobody else writes here, so what runs is what has died.
+            crate::records::import::recover(&store).await?;
+        }
         let (files, written) = Files::open(&config)?;
         let world = first(&store, &runtime, &vault, (written, config.policy_mode)).await?;
         Ok(Arc::new(Self {
@@ -233,6 +237,9 @@ impl App {
         let now = model::time::datetime_text(chrono::Utc::now());
         if let Err(error) = store::sessions::remove_expired(&self.store, &now).await {
             tracing::warn!(%error, "cannot remove expired sessions");
+        }
+        if let Err(error) = store::imports::remove_expired(&self.store, &now).await {
+            tracing::warn!(%error, "cannot remove expired imports");
         }
         if let Err(error) = store::decisions::remove_expired(&self.store, &now).await {
             tracing::warn!(%error, "cannot remove expired decisions");

@@ -59,6 +59,40 @@ pub fn create(collection: &Collection, draft: Draft, stamp: Stamp) -> Result<New
     violations.or(NewRecord { record })
 }
 
+/// Makes a record as an export has it, with its own id and times, or the next version of the stored one. What the draft does not say of these
+/// is of the stamp, or stays.
+///
+/// # Errors
+/// Everything that is wrong, also with the id and the times.
+pub fn restore(collection: &Collection, draft: Draft, stamp: Stamp, stored: Option<&Record>) -> Result<NewRecord, Violations> {
+    let mut draft = match stored {
+        Some(stored) => merged(stored, draft),
+        None => draft,
+    };
+    let mut violations = Violations::default();
+    let mut system = |name: &str, otherwise: String, read: fn(&str) -> Option<String>, what: &str| match draft.values.swap_remove(name) {
+        None | Some(Value::Null) => otherwise,
+        Some(value) => value.as_text().and_then(read).unwrap_or_else(|| {
+            violations.add(Pointer::field(name), "field.format", format!("not {what}"));
+            otherwise
+        }),
+    };
+    let id = system("id", stored.map_or(stamp.id, |stored| stored.id.clone()), canonical_id, "the id of a record");
+    let created = stored.map_or_else(|| stamp.now.clone(), |stored| stored.created.clone());
+    let created = system("created", created, canonical_datetime, "an RFC 3339 datetime");
+    let updated = system("updated", stamp.now.clone(), canonical_datetime, "an RFC 3339 datetime");
+    if stored.is_none() {
+        fill_defaults(collection, &mut draft, stamp.caller.as_deref());
+    }
+    let values = convert_all(collection, draft, &mut violations);
+    let (tenant, version) = stored.map_or((stamp.tenant, 1), |stored| (stored.tenant.clone(), stored.version + 1));
+    violations.or(NewRecord { record: Record { id, tenant, version, created, updated, values } })
+}
+
+fn canonical_id(text: &str) -> Option<String> {
+    ulid::Ulid::from_string(text).ok().map(|ulid| ulid.to_string()).filter(|id| id == text)
+}
+
 /// Makes the next version of a stored record out of all its values as they shall be (see [`merged`] and [`replaced`]).
 ///
 /// # Errors
@@ -242,7 +276,7 @@ fn convert_one(checked: &CheckedField, value: Value, pointer: &Pointer, violatio
         }
         FieldType::Relation => {
             let text = text(value)?;
-            if ulid::Ulid::from_string(&text).is_ok_and(|ulid| ulid.to_string() == text) {
+            if canonical_id(&text).is_some() {
                 return Ok(Value::Text(text));
             }
             Err(Some(("field.format", format!("`{text}` is not the id of a record"))))
@@ -479,6 +513,23 @@ mod tests {
         check(r#"{"title":"abc","tags":["x","x"]}"#, Err(&["/tags/1 field.duplicate"]));
         check(r#"{"title":"abc","count":9223372036854775808}"#, Err(&["/count field.type"]));
         check(r#"{"title":null}"#, Err(&["/title field.required"]));
+    }
+
+    #[test]
+    fn restored_records_are_as_they_were() {
+        let collection = collection();
+        let draft = |text: &str| Draft::parse(text.as_bytes()).expect("draft");
+        let whole = r#"{"id":"01ARZ3NDEKTSV4RRFFQ69G5FAV","title":"abc","count":null,"created":"2020-01-01T00:00:00Z","updated":"2021-01-01T00:00:00Z"}"#;
+        let stored = restore(&collection, draft(whole), stamp(), None).expect("valid").into_record();
+        assert_eq!((stored.id.as_str(), stored.version), ("01ARZ3NDEKTSV4RRFFQ69G5FAV", 1));
+        assert_eq!((stored.created.as_str(), stored.updated.as_str()), ("2020-01-01T00:00:00.000000Z", "2021-01-01T00:00:00.000000Z"));
+        assert_eq!(stored.values["count"], Value::Null, "null is not the default");
+        let next = restore(&collection, draft(r#"{"title":"abd"}"#), stamp(), Some(&stored)).expect("valid").into_record();
+        assert_eq!((next.version, next.created, next.updated), (2, stored.created.clone(), stamp().now));
+        let wrong =
+            restore(&collection, draft(r#"{"id":"x","title":"abc","created":"now","updated":7}"#), stamp(), None).expect_err("wrong");
+        let found: Vec<_> = wrong.0.iter().map(|one| format!("{} {}", one.pointer.as_str(), one.code)).collect();
+        assert_eq!(found, ["/id field.format", "/created field.format", "/updated field.format"]);
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub mod changes;
 
 pub mod guards;
 
+pub mod imports;
+
 pub mod outbox;
 
 pub mod settings;

@@ -10,7 +10,7 @@ const FORMAT: i64 = 1;
 
 /// What is defined in every database. `SCHEMALESS`, because the types live in our collections and every write is validated before it comes
 /// here; `PERMISSIONS NONE` in case somebody connects to the database with less than root.
-const SYSTEM_TABLES: [&str; 16] = [
+const SYSTEM_TABLES: [&str; 17] = [
     "_collections",
     "_policies",
     "_role_links",
@@ -23,6 +23,7 @@ const SYSTEM_TABLES: [&str; 16] = [
     "_outbox",
     "_schedules",
     "_guards",
+    "_imports",
     "_sessions",
     "_changes",
     "_settings",
@@ -40,6 +41,7 @@ pub(crate) async fn migrate(store: &Store) -> Result<(), Error> {
         DEFINE INDEX IF NOT EXISTS by_due ON _outbox FIELDS state, queue, due;
         DEFINE INDEX IF NOT EXISTS by_turn ON _outbox FIELDS turn, _key;
         DEFINE INDEX IF NOT EXISTS by_state ON _outbox FIELDS state, _key;
+        DEFINE INDEX IF NOT EXISTS by_tenant ON _imports FIELDS tenant, key;
         DEFINE INDEX IF NOT EXISTS by_record ON _changes FIELDS collection, record;";
     store.run(format!("{tables}{indexes}"), Vec::new()).await?;
     let found = crate::settings::get(store, "format").await?;

@@ -18,6 +18,10 @@ mod delete;
 
 mod access;
 
+mod export;
+
+mod import;
+
 use serde_json::{Value, json};
 use tests::{Client, TestApp};
 

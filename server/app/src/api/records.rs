@@ -3,12 +3,15 @@
 
 mod aggregate;
 
+mod transfer;
+
 use poem::{
     Endpoint, IntoResponse, Request, Response,
     http::{Method, StatusCode, header},
 };
 
 pub(super) use aggregate::Aggregate;
+pub(super) use transfer::{Export, Import};
 
 use super::{PublicUrl, payload, visitor};
 use crate::{

@@ -94,18 +94,31 @@ fn recheck(call: &Call, plan: &Plan, records: &mut Vec<Record>) {
 impl Page {
     /// The JSON array of the page.
     pub(crate) fn json(&self, call: &Call) -> Result<Vec<u8>, Error> {
-        let chosen = |field: &str| self.fields.as_ref().is_none_or(|fields| fields.iter().any(|name| name == field));
         let mut out = vec![b'['];
         for (index, record) in self.records.iter().enumerate() {
             if index > 0 {
                 out.push(b',');
             }
-            let visible = call.shows(&self.plan, &self.collection, record);
-            let view = record.view(|field| chosen(field) && visible(field));
-            serde_json::to_writer(&mut out, &view).map_err(|error| Error::Internal(error.to_string()))?;
+            self.write(call, record, &mut out)?;
         }
         out.push(b']');
         Ok(out)
+    }
+
+    /// The records of the page, one JSON object a line.
+    pub(crate) fn lines(&self, call: &Call, out: &mut Vec<u8>) -> Result<(), Error> {
+        for record in &self.records {
+            self.write(call, record, out)?;
+            out.push(b'\n');
+        }
+        Ok(())
+    }
+
+    fn write(&self, call: &Call, record: &Record, out: &mut Vec<u8>) -> Result<(), Error> {
+        let chosen = |field: &str| self.fields.as_ref().is_none_or(|fields| fields.iter().any(|name| name == field));
+        let visible = call.shows(&self.plan, &self.collection, record);
+        let view = record.view(|field| chosen(field) && visible(field));
+        serde_json::to_writer(out, &view).map_err(|error| Error::Internal(error.to_string()))
     }
 }
 

@@ -248,7 +248,7 @@ async fn delete_with(
 }
 
 /// A rule that decides by a search must not miss what is written here: nothing in the database would notice.
-async fn take_turns(call: &Call, transaction: &Transaction, collection: &Collection) -> Result<(), Error> {
+pub(super) async fn take_turns(call: &Call, transaction: &Transaction, collection: &Collection) -> Result<(), Error> {
     if call.world.plugins.searches(collection.name()) {
         store::guards::take(transaction, collection.name(), &call.caller.tenant).await?;
     }
@@ -285,7 +285,7 @@ fn matches_tag(tags: &str, etag: &str) -> bool {
 }
 
 /// Every relation that is new must point to a record that is there and stays there until the commit.
-async fn check_relations(
+pub(super) async fn check_relations(
     call: &Call,
     transaction: &Transaction,
     collection: &Collection,
@@ -410,12 +410,12 @@ fn without(record: &Record, field: &str, id: &str) -> Draft {
     draft
 }
 
-fn password_changed(collection: &Collection, before: &Record, after: &Record) -> bool {
+pub(super) fn password_changed(collection: &Collection, before: &Record, after: &Record) -> bool {
     let mut passwords = collection.fields().filter(|field| field.kind == FieldType::Password);
     passwords.any(|field| before.values.get(&field.name) != after.values.get(&field.name))
 }
 
-fn not_unique(collection: &Collection, error: store::Error) -> Error {
+pub(super) fn not_unique(collection: &Collection, error: store::Error) -> Error {
     let store::Error::Unique { index } = &error else { return Error::Store(error) };
     let mut violations = Violations::default();
     for field in store::schema::index_fields(collection, index) {
@@ -430,13 +430,26 @@ async fn log(
     collection: &Collection,
     authority: &Authority,
     action: &str,
-    (before, after): (Option<&Record>, Option<&Record>),
+    records: (Option<&Record>, Option<&Record>),
     plugins: Vec<String>,
 ) -> Result<(), Error> {
     let (principal, policies) = match authority {
         Authority::Plan(plan) => (call.caller.principal.to_string(), plan.rules().iter().map(|policy| policy.id().to_string()).collect()),
         Authority::Grant(granted) => (granted.caller.principal.to_string(), Vec::new()),
     };
+    append(call, transaction, collection, (principal, policies), action, records, plugins).await
+}
+
+/// Appends to the change log: who did it, and the ids of the policies that allowed it.
+pub(super) async fn append(
+    call: &Call,
+    transaction: &Transaction,
+    collection: &Collection,
+    (principal, policies): (String, Vec<String>),
+    action: &str,
+    (before, after): (Option<&Record>, Option<&Record>),
+    plugins: Vec<String>,
+) -> Result<(), Error> {
     let (before, after) =
         (before.map(|record| without_passwords(collection, record)), after.map(|record| without_passwords(collection, record)));
     let change = changes::Change {

@@ -2,6 +2,8 @@
 
 mod aggregate;
 
+mod transfer;
+
 use model::{Collection, FieldType};
 use serde_json::{Value, json};
 
@@ -26,7 +28,13 @@ pub(super) fn of(collection: &Collection, tag: &str) -> Object {
     });
     let aggregate = aggregate::path(collection, tag, describe.filter());
     let path = format!("/api/records/{}", collection.name());
-    Object::from_iter([(format!("{path}/{{id}}"), one), (format!("{path}/aggregate"), aggregate), (path, many)])
+    Object::from_iter([
+        (format!("{path}/{{id}}"), one),
+        (format!("{path}/aggregate"), aggregate),
+        (format!("{path}/export"), transfer::export(&describe)),
+        (format!("{path}/import"), transfer::import(&describe)),
+        (path, many),
+    ])
 }
 
 struct Describe<'a> {
