@@ -119,6 +119,12 @@ pub enum Error {
     /// Other transactions kept coming first.
     #[error("too many writers want the same records; try again")]
     Conflict,
+    /// The collection is being changed, which takes a while.
+    #[error("`{collection}` is being changed already")]
+    Altering {
+        /// its name
+        collection: String,
+    },
     /// As many of these as may run at the same time are running.
     #[error("{max} {kind}s are running already; try again later")]
     Busy {

@@ -26,6 +26,10 @@ pub mod records;
 
 pub mod catalog;
 
+pub mod rebuild;
+
+pub mod alterations;
+
 pub mod policies;
 
 pub mod decisions;

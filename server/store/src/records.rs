@@ -3,21 +3,16 @@
 
 pub mod aggregate;
 
-mod rename;
-
-mod fill;
-
-pub use fill::fill;
 use model::{
     Caller, Collection, Condition, Guard, NewRecord, Record, Value,
     query::{List, SortKey, Start},
 };
-pub use rename::rename;
 use surrealdb::types::Value as Stored;
 
 use crate::{
     Error,
     condition::{Clause, translate, translate_filter},
+    rebuild,
     row::{self, record_id, rows},
     transaction::{Binds, Run, bind},
     value::{from_stored, to_stored},
@@ -53,7 +48,7 @@ pub async fn get_locked(run: &impl Run, collection: &Collection, tenant: &str, i
 }
 
 async fn read_one(run: &impl Run, collection: &Collection, tenant: &str, id: &str, lock: &str) -> Result<Option<Record>, Error> {
-    let values = run.run(format!("SELECT * FROM $id{lock}"), vec![bind("id", record_id(collection.name(), id))]).await?;
+    let values = run.run(format!("SELECT * FROM $id{lock}"), vec![bind("id", record_id(collection.table(), id))]).await?;
     let record = values.into_iter().next().and_then(row::first_row).map(|row| row::to_record(collection, row)).transpose()?;
     Ok(record.filter(|record| record.tenant == tenant))
 }
@@ -81,9 +76,9 @@ pub async fn update(run: &impl Run, collection: &Collection, new: &NewRecord) ->
 async fn write(run: &impl Run, collection: &Collection, new: &NewRecord, statement: &str) -> Result<(), Error> {
     let record = new.record();
     let content = Stored::Object(row::from_record(record));
-    let binds = vec![bind("id", record_id(collection.name(), &record.id)), bind("row", content)];
+    let binds = vec![bind("id", record_id(collection.table(), &record.id)), bind("row", content)];
     run.wrote();
-    run.run(statement.to_owned(), binds).await.map(drop)
+    rebuild::marked(run, collection, &record.id, statement, binds).await
 }
 
 /// Removes a record, which the transaction has read with [`get_locked`].
@@ -92,7 +87,7 @@ async fn write(run: &impl Run, collection: &Collection, new: &NewRecord, stateme
 /// What the database reports.
 pub async fn remove(run: &impl Run, collection: &Collection, id: &str) -> Result<(), Error> {
     run.wrote();
-    run.run("DELETE $id RETURN NONE".to_owned(), vec![bind("id", record_id(collection.name(), id))]).await.map(drop)
+    rebuild::marked(run, collection, id, "DELETE $id RETURN NONE", vec![bind("id", record_id(collection.table(), id))]).await
 }
 
 /// Reads a page.
@@ -112,7 +107,7 @@ pub async fn list(run: &impl Run, collection: &Collection, ground: Ground<'_>, l
         let skip = if let Start::Offset(offset) = list.start { format!(" START {offset}") } else { String::new() };
         let keys: Vec<String> =
             order.iter().map(|key| format!("`{}` {}", key.field, if key.descending { "DESC" } else { "ASC" })).collect();
-        let text = format!("SELECT * FROM `{}` WHERE {wanted}{after} ORDER BY {} LIMIT {left}{skip}", collection.name(), keys.join(", "));
+        let text = format!("SELECT * FROM `{}` WHERE {wanted}{after} ORDER BY {} LIMIT {left}{skip}", collection.table(), keys.join(", "));
         for value in run.run(text, binds.clone()).await? {
             for row in rows(value) {
                 found.push(row::to_record(collection, row)?);
@@ -139,7 +134,7 @@ pub fn shown_filter(collection: &Collection, ground: Ground<'_>) -> Option<(Stri
 pub async fn count(run: &impl Run, collection: &Collection, ground: Ground<'_>, filter: Option<&Condition>) -> Result<u64, Error> {
     let mut binds = Binds::new();
     let Some(wanted) = wanted(collection, ground, filter, &mut binds) else { return Ok(0) };
-    let text = format!("SELECT count() FROM `{}` WHERE {wanted} GROUP ALL", collection.name());
+    let text = format!("SELECT count() FROM `{}` WHERE {wanted} GROUP ALL", collection.table());
     let values = run.run(text, binds).await?;
     match values.into_iter().next().and_then(row::first_row) {
         None => Ok(0),
@@ -158,7 +153,7 @@ pub async fn find_unique(
     field: &str,
     value: &Value,
 ) -> Result<Option<Record>, Error> {
-    let text = format!("SELECT * FROM `{}` WHERE _tenant = $tenant AND `{field}` = $value LIMIT 1", collection.name());
+    let text = format!("SELECT * FROM `{}` WHERE _tenant = $tenant AND `{field}` = $value LIMIT 1", collection.table());
     let binds = vec![bind("tenant", tenant.to_owned()), ("value".to_owned(), to_stored(value))];
     let values = run.run(text, binds).await?;
     values.into_iter().next().and_then(row::first_row).map(|row| row::to_record(collection, row)).transpose()
@@ -178,43 +173,18 @@ pub async fn referring(
 ) -> Result<Vec<Record>, Error> {
     let many = collection.field(field).is_some_and(|field| field.many);
     let test = if many { format!("`{field}` CONTAINS $target") } else { format!("`{field}` = $target") };
-    let text = format!("SELECT * FROM `{}` WHERE _tenant = $tenant AND {test} LIMIT {limit}", collection.name());
+    let text = format!("SELECT * FROM `{}` WHERE _tenant = $tenant AND {test} LIMIT {limit}", collection.table());
     let values = run.run(text, vec![bind("tenant", tenant.to_owned()), bind("target", id.to_owned())]).await?;
     values.into_iter().flat_map(rows).map(|row| row::to_record(collection, row)).collect()
 }
 
-/// How many records of every tenant hold something in a field: what dropping it would lose.
+/// True if there is no record of any tenant.
 ///
 /// # Errors
 /// What the database reports.
-pub async fn count_filled(run: &impl Run, collection: &Collection, field: &str) -> Result<u64, Error> {
-    let text = format!("SELECT count() FROM `{}` WHERE `{field}` != NONE AND `{field}` != NULL GROUP ALL", collection.name());
-    let values = run.run(text, Vec::new()).await?;
-    match values.into_iter().next().and_then(row::first_row) {
-        None => Ok(0),
-        Some(row) => Ok(row::Row::new(row)?.integer("count")?.unsigned_abs()),
-    }
-}
-
-/// Replaces what one field of a stored record holds, whatever that is; null empties it. Only for collections that change: afterwards the
-/// column holds what its field may hold, which conditions rely on.
-///
-/// # Errors
-/// What the database reports.
-pub async fn retype(run: &impl Run, collection: &Collection, id: &str, field: &str, value: &Value) -> Result<(), Error> {
-    let change = if value.is_null() { format!("UNSET `{field}`") } else { format!("SET `{field}` = $value") };
-    let binds = vec![bind("id", record_id(collection.name(), id)), ("value".to_owned(), to_stored(value))];
-    run.run(format!("UPDATE $id {change} RETURN NONE"), binds).await.map(drop)
-}
-
-/// All records of a collection after a key, of every tenant, for checks and conversions of a whole table.
-///
-/// # Errors
-/// What the database reports.
-pub async fn scan(run: &impl Run, collection: &Collection, after: &str, limit: usize) -> Result<Vec<Record>, Error> {
-    let text = format!("SELECT * FROM `{}` WHERE _key > $after ORDER BY _key LIMIT {limit}", collection.name());
-    let values = run.run(text, vec![bind("after", after.to_owned())]).await?;
-    values.into_iter().flat_map(rows).map(|row| row::to_record(collection, row)).collect()
+pub async fn is_empty(run: &impl Run, collection: &Collection) -> Result<bool, Error> {
+    let values = run.run(format!("SELECT * FROM `{}` LIMIT 1", collection.table()), Vec::new()).await?;
+    Ok(values.into_iter().next().and_then(row::first_row).is_none())
 }
 
 /// The part of WHERE that does not depend on the page: the tenant, what may be seen, what is asked for. None if nothing can match.

@@ -56,6 +56,7 @@ fn kind(error: &Error) -> (StatusCode, &str) {
         Error::Referenced { .. } => (S::CONFLICT, "record.referenced"),
         Error::DataLoss(_) => (S::CONFLICT, "collection.data_loss"),
         Error::Conflict => (S::CONFLICT, "write.conflict"),
+        Error::Altering { .. } => (S::CONFLICT, "collection.altering"),
         Error::Busy { kind: "import", .. } => (S::TOO_MANY_REQUESTS, "import.busy"),
         Error::Busy { .. } => (S::TOO_MANY_REQUESTS, "export.busy"),
         Error::ImportStopped { .. } => (S::UNPROCESSABLE_ENTITY, "import.stopped"),
@@ -90,6 +91,7 @@ fn not_found(kind: &str) -> &'static str {
         "delivery" => "delivery.not_found",
         "run" => "run.not_found",
         "import" => "import.not_found",
+        "alteration" => "alteration.not_found",
         _ => "record.not_found",
     }
 }
@@ -162,7 +164,7 @@ pub(super) fn response(error: &Error, request_id: &str) -> Response {
     if let Error::MethodNotAllowed { allow } = error {
         response = response.header("allow", allow);
     }
-    if matches!(error, Error::Conflict | Error::Busy { .. } | Error::EpochNotReached { .. }) {
+    if matches!(error, Error::Conflict | Error::Altering { .. } | Error::Busy { .. } | Error::EpochNotReached { .. }) {
         response = response.header("retry-after", "1");
     }
     response.body(body)

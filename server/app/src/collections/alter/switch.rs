@@ -1,0 +1,101 @@
+//! The moment in which a collection changes, or does not: the only ones, beside the beginning, in which writes wait.
+
+use model::Collection;
+use store::Transaction;
+
+use super::{
+    Work,
+    change::Change,
+    progress::{self, State},
+};
+use crate::{Error, call::Call, world};
+
+/// How many records are copied while writes wait; when there are more, everybody goes on and it is tried again, so often.
+const HELD_MAX: usize = 400;
+const TRIES_MAX: usize = 50;
+
+/// Changes a definition that says nothing new about stored records.
+pub(super) async fn definition_only(call: &Call, change: &Change) -> Result<(), Error> {
+    let place = model::collection::Place { table: change.before.table().to_owned(), marks: None };
+    let after = change.after.kept_in(place);
+    commit(call, &after, async |_| Ok(())).await?;
+    tracing::info!(request = %call.id, collection = after.name(), "altered a collection");
+    Ok(())
+}
+
+impl Work {
+    /// Copies what was written meanwhile, and lets the new records count.
+    pub(super) async fn switch(&mut self) -> Result<(), Error> {
+        for attempt in 0.. {
+            while self.catch_up().await? > 0 {}
+            let (call, _alone) = self.call.exclusive().await?;
+            let mut held = 0;
+            loop {
+                match self.catch_up().await? {
+                    0 => return self.let_count(&call).await,
+                    copied => held += copied,
+                }
+                if held >= HELD_MAX && attempt < TRIES_MAX {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn let_count(&mut self, call: &Call) -> Result<(), Error> {
+        // Others may have changed while this went on, and whoever began it may have lost the right to.
+        call.authorize(model::Action::Update, super::OBJECT)?;
+        self.change.check(call)?;
+        let ours = call.collection(self.before.name())?.marks() == Some(&self.marks);
+        if !ours {
+            return Err(Error::Conflict);
+        }
+        let leftovers = vec![self.before.table().to_owned(), self.marks.clone()];
+        let done = self.progress.ended(State::Done, leftovers, None);
+        let (marks, noted) = (self.marks.clone(), done.clone());
+        commit(call, &self.after, async |transaction: &Transaction| {
+            store::rebuild::close(transaction, &marks).await?;
+            noted.note(transaction).await
+        })
+        .await?;
+        self.progress = done;
+        Ok(())
+    }
+
+    /// Gives up: what there was before stays as it is, and writes leave no marks any more.
+    pub(super) async fn abandon(&mut self, reason: Option<&Error>) {
+        let state = match reason {
+            None => State::Tried,
+            Some(Error::DataLoss(_)) => State::Refused,
+            Some(_) => State::Failed,
+        };
+        let ended = self.progress.ended(state, vec![self.after.table().to_owned(), self.marks.clone()], reason);
+        match progress::release(&self.call, &self.before, ended.clone()).await {
+            Ok(()) => progress::remove_later(&self.call.app.store, ended),
+            Err(error) => tracing::error!(request = %self.call.id, collection = self.before.name(), %error, "cannot end a change"),
+        }
+    }
+}
+
+/// Writes a definition and what belongs to it, and takes it over.
+pub(super) async fn commit(
+    call: &Call,
+    after: &Collection,
+    more: impl AsyncFnOnce(&Transaction) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let transaction = call.app.store.begin().await?;
+    let written = async {
+        more(&transaction).await?;
+        store::catalog::put(&transaction, after).await?;
+        world::advance(&transaction, call).await
+    };
+    match written.await {
+        Ok(_) => transaction.commit().await?,
+        Err(error) => {
+            transaction.rollback().await;
+            return Err(error);
+        }
+    }
+    call.app.refresh().await
+}
