@@ -239,9 +239,13 @@ impl App {
         if let Err(error) = store::sessions::remove_expired(&self.store, &now).await {
             tracing::warn!(%error, "cannot remove expired sessions");
         }
-        if let Err(error) = crate::collections::alter::tidy(&self.store).await {
-            tracing::warn!(%error, "cannot remove what changes of collections have left over");
-        }
+        let store = self.store.clone();
+        // There may be a million rows to remove, which nothing else waits for.
+        tokio::spawn(async move {
+            if let Err(error) = crate::collections::alter::tidy(&store).await {
+                tracing::warn!(%error, "cannot remove what changes of collections have left over");
+            }
+        });
         if let Err(error) = store::imports::remove_expired(&self.store, &now).await {
             tracing::warn!(%error, "cannot remove expired imports");
         }

@@ -35,10 +35,8 @@ pub(crate) async fn marked(run: &impl Run, collection: &Collection, id: &str, st
     binds.extend([bind("switch", record_id(marks, SWITCH)), bind("mark", record_id(marks, id)), bind("marked", id.to_owned())]);
     let text = format!("{statement}; UPSERT $mark CONTENT {{ record: $marked }} RETURN NONE; SELECT * FROM $switch FOR UPDATE");
     let switch = run.run(text, binds).await?.pop().and_then(first_row).map(Row::new).transpose()?;
-    match switch {
-        Some(mut switch) if !switch.flag("closed") => Ok(()),
-        _ => Err(Error::Conflict),
-    }
+    // A table that is gone was closed before.
+    if switch.is_none_or(|mut switch| switch.flag("closed")) { Err(Error::Conflict) } else { Ok(()) }
 }
 
 /// From the commit of this transaction on nobody who marks can write.

@@ -84,6 +84,17 @@ pub async fn begin(call: &Call, name: &str, alteration: Alteration, manner: Mann
     Ok(Begun::Running(Running { id, task: tokio::spawn(work.run()) }))
 }
 
+/// Changes a collection and waits for it.
+///
+/// # Errors
+/// As those of [`begin`] and [`Running::finish`].
+pub async fn alter(call: &Call, name: &str, alteration: Alteration, manner: Manner) -> Result<Collection, Error> {
+    match begin(call, name, alteration, manner).await? {
+        Begun::Done(changed) => Ok(*changed),
+        Begun::Running(running) => running.finish().await,
+    }
+}
+
 /// A change that goes on.
 struct Work {
     call: Call,

@@ -116,7 +116,7 @@ impl Export {
             return Ok(None);
         }
         self.call = auth::renewed(&self.call).await?;
-        if self.call.collection(self.collection.name())?.definition() != self.collection.definition() {
+        if self.call.collection(self.collection.name())?.definition().fields != self.collection.definition().fields {
             return Err(Error::Conflict);
         }
         let limit = self.question.limit.as_deref().and_then(|limit| limit.parse().ok()).unwrap_or(RECORDS_FIRST);

@@ -5,7 +5,7 @@ mod broken;
 mod raw;
 
 use serde_json::{Value, json};
-use tests::{Answer, Client, Method, TestApp, url};
+use tests::{Answer, Client, Method, url};
 
 use super::{THINGS, export::lines, things};
 
@@ -81,7 +81,7 @@ async fn what_was_exported_can_be_imported() {
 async fn csv_of_other_programs_is_read() {
     let (_app, admin) = things().await;
     let file = "\u{feff}title,price,active,tags,origin\n\"first\",4.5,TRUE,\"[\"\"x\"\"]\",\"two\nlines\"\n\nlast,,,,\r\n";
-    import(&admin, &[], CSV, file).await.json(200);
+    import(&admin, &[], CSV, file).await.expect(200);
     let records = admin.query(THINGS, &[("sort", "id")]).await.list();
     assert_eq!((&records[0]["price"], &records[0]["active"], &records[0]["tags"]), (&json!("4.5"), &json!(true), &json!(["x"])));
     assert_eq!((&records[0]["origin"], &records[1]["title"]), (&json!("two\nlines"), &json!("last")));

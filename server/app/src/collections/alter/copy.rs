@@ -128,17 +128,19 @@ impl Work {
     async fn settle(&self, id: &str, index: &str) -> Result<(), Error> {
         let store = &self.call.app.store;
         let fields = store::schema::index_fields(&self.after, index);
-        let now = async |id: &str| -> Result<Option<Record>, Error> {
-            let current = rebuild::current(store, &self.before, &[id.to_owned()]).await?;
-            Ok(current.first().map(|record| self.change.convert(record, &mut Losses::default())))
-        };
-        let Some(own) = now(id).await? else { return Ok(()) };
+        let Some(own) = self.now(id).await? else { return Ok(()) };
         let Some(other) = rebuild::holder(store, &self.after, &fields, &own).await? else { return Ok(()) };
         let same = |other: &Record| fields.iter().all(|field| other.values.get(*field) == own.values.get(*field));
-        match now(&other).await? {
+        match self.now(&other).await? {
             Some(record) if same(&record) => Err(not_unique(&fields)),
             _ => self.take_away(&other).await,
         }
+    }
+
+    /// What a record is now, in its new form.
+    async fn now(&self, id: &str) -> Result<Option<Record>, Error> {
+        let current = rebuild::current(&self.call.app.store, &self.before, &[id.to_owned()]).await?;
+        Ok(current.first().map(|record| self.change.convert(record, &mut Losses::default())))
     }
 
     async fn take_away(&self, id: &str) -> Result<(), Error> {

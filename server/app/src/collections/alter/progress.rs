@@ -16,7 +16,11 @@ use store::{
     rebuild,
 };
 
-use super::{super::OBJECT, Manner, switch};
+use super::{
+    super::OBJECT,
+    Manner,
+    switch::{self, Noted},
+};
 use crate::{Error, api::problem, call::Call};
 
 /// How long requests may still look at old records: they keep the picture of the world that they began with.
@@ -112,15 +116,18 @@ impl Progress {
     }
 
     pub(super) async fn note(&self, run: &impl Run) -> Result<(), Error> {
-        let row = AlterationRow {
+        Ok(alterations::put(run, &self.row()?).await?)
+    }
+
+    pub(super) fn row(&self) -> Result<AlterationRow, Error> {
+        Ok(AlterationRow {
             id: self.id.clone(),
             collection: self.collection.clone(),
             state: self.state.name().to_owned(),
             leftovers: self.leftovers.clone(),
             touched: now(),
             text: serde_json::to_string(&self.told).map_err(|error| Error::Internal(error.to_string()))?,
-        };
-        Ok(alterations::put(run, &row).await?)
+        })
     }
 }
 
@@ -163,7 +170,7 @@ fn shown(row: &AlterationRow) -> Result<serde_json::Value, Error> {
 pub(super) async fn release(call: &Call, collection: &Collection, ended: Progress) -> Result<(), Error> {
     let (call, _alone) = call.exclusive().await?;
     let place = Place { table: collection.table().to_owned(), marks: None };
-    switch::commit(&call, &collection.kept_in(place), async |transaction: &store::Transaction| ended.note(transaction).await).await
+    switch::commit(&call, &collection.kept_in(place), &Noted { closed: None, alteration: Some(ended.row()?) }).await
 }
 
 /// Ends the change that keeps a collection from changing, if the node that made it has died. Nobody may write meanwhile.
@@ -174,10 +181,8 @@ pub(super) async fn release_dead(call: &Call, collection: &Collection) -> Result
         return Ok(());
     };
     let place = Place { table: collection.table().to_owned(), marks: None };
-    switch::commit(call, &collection.kept_in(place), async |transaction: &store::Transaction| {
-        Ok(alterations::put(transaction, &AlterationRow { state: State::Interrupted.name().to_owned(), ..row }).await?)
-    })
-    .await
+    let row = AlterationRow { state: State::Interrupted.name().to_owned(), ..row };
+    switch::commit(call, &collection.kept_in(place), &Noted { closed: None, alteration: Some(row) }).await
 }
 
 /// What was under way when the server ended has not become: the old records are as they were.

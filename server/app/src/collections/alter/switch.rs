@@ -1,7 +1,7 @@
 //! The moment in which a collection changes, or does not: the only ones, beside the beginning, in which writes wait.
 
 use model::Collection;
-use store::Transaction;
+use store::{Transaction, alterations::AlterationRow};
 
 use super::{
     Work,
@@ -18,7 +18,7 @@ const TRIES_MAX: usize = 50;
 pub(super) async fn definition_only(call: &Call, change: &Change) -> Result<(), Error> {
     let place = model::collection::Place { table: change.before.table().to_owned(), marks: None };
     let after = change.after.kept_in(place);
-    commit(call, &after, async |_| Ok(())).await?;
+    commit(call, &after, &Noted::default()).await?;
     tracing::info!(request = %call.id, collection = after.name(), "altered a collection");
     Ok(())
 }
@@ -53,12 +53,8 @@ impl Work {
         }
         let leftovers = vec![self.before.table().to_owned(), self.marks.clone()];
         let done = self.progress.ended(State::Done, leftovers, None);
-        let (marks, noted) = (self.marks.clone(), done.clone());
-        commit(call, &self.after, async |transaction: &Transaction| {
-            store::rebuild::close(transaction, &marks).await?;
-            noted.note(transaction).await
-        })
-        .await?;
+        let noted = Noted { closed: Some(self.marks.clone()), alteration: Some(done.row()?) };
+        commit(call, &self.after, &noted).await?;
         self.progress = done;
         Ok(())
     }
@@ -78,24 +74,35 @@ impl Work {
     }
 }
 
+/// What belongs to a new definition.
+#[derive(Default)]
+pub(super) struct Noted {
+    /// The marks that nobody can leave any more.
+    pub(super) closed: Option<String>,
+    /// What has become of the change.
+    pub(super) alteration: Option<AlterationRow>,
+}
+
 /// Writes a definition and what belongs to it, and takes it over.
-pub(super) async fn commit(
-    call: &Call,
-    after: &Collection,
-    more: impl AsyncFnOnce(&Transaction) -> Result<(), Error>,
-) -> Result<(), Error> {
+pub(super) async fn commit(call: &Call, after: &Collection, noted: &Noted) -> Result<(), Error> {
     let transaction = call.app.store.begin().await?;
-    let written = async {
-        more(&transaction).await?;
-        store::catalog::put(&transaction, after).await?;
-        world::advance(&transaction, call).await
-    };
-    match written.await {
-        Ok(_) => transaction.commit().await?,
+    match write(call, &transaction, after, noted).await {
+        Ok(()) => transaction.commit().await?,
         Err(error) => {
             transaction.rollback().await;
             return Err(error);
         }
     }
     call.app.refresh().await
+}
+
+async fn write(call: &Call, transaction: &Transaction, after: &Collection, noted: &Noted) -> Result<(), Error> {
+    if let Some(marks) = &noted.closed {
+        store::rebuild::close(transaction, marks).await?;
+    }
+    if let Some(row) = &noted.alteration {
+        store::alterations::put(transaction, row).await?;
+    }
+    store::catalog::put(transaction, after).await?;
+    world::advance(transaction, call).await.map(drop)
 }

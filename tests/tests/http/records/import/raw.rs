@@ -23,7 +23,7 @@ async fn what_was_lost_comes_back_as_it_was() {
     let before = (export(&admin, "ndjson").await, export(&admin, "csv").await);
     for (file, kind) in [(&before.0, NDJSON), (&before.1, CSV)] {
         emptied(&admin).await;
-        import(&admin, &[("raw", "true")], kind, file.clone()).await.json(200);
+        import(&admin, &[("raw", "true")], kind, file.clone()).await.expect(200);
         assert_eq!((export(&admin, "ndjson").await, export(&admin, "csv").await), before, "from {kind}");
         // What is there already is not made twice; what is newer is taken over.
         let again = import(&admin, &[("raw", "true"), ("on_error", "skip")], kind, file.clone()).await.json(200);
@@ -62,10 +62,10 @@ async fn policies_about_records_are_not_asked_but_the_one_about_imports_is() {
     admin.allow("role:authenticated", "things", "create", "true").await;
     import(&ann, &[("raw", "true")], NDJSON, row).await.problem(403, "policy.denied");
     // Without it nobody chooses an id.
-    import(&ann, &[], NDJSON, row).await.json(200);
+    import(&ann, &[], NDJSON, row).await.expect(200);
     assert_eq!(lines(&export(&admin, "ndjson").await).iter().filter(|one| one["id"] == "01ARZ3NDEKTSV4RRFFQ69G5FAV").count(), 0);
     admin.allow(&format!("user:{}", ann.id()), "_imports", "create", "true").await;
-    import(&ann, &[("raw", "true")], NDJSON, row).await.json(200);
+    import(&ann, &[("raw", "true")], NDJSON, row).await.expect(200);
     assert_eq!(lines(&export(&admin, "ndjson").await).iter().filter(|one| one["id"] == "01ARZ3NDEKTSV4RRFFQ69G5FAV").count(), 1);
 }
 
@@ -75,13 +75,13 @@ async fn accounts_are_restored_with_plain_passwords_only() {
     let admin = app.admin().await;
     let password = tests::PASSWORD;
     let file = format!("email,password\nann@test.example,{password}\n");
-    import_into(&admin, "users", &[("raw", "true")], CSV, file).await.json(200);
+    import_into(&admin, "users", &[("raw", "true")], CSV, file).await.expect(200);
     app.login("ann@test.example", password).await.get("/api/auth/me").await.expect(200);
     let hash = "$argon2id$v=19$m=4194304,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhhc2g";
     let row = json!({"email": "ben@test.example", "password": hash}).to_string();
     let answer = import_into(&admin, "users", &[("raw", "true")], NDJSON, row).await;
     // A long text is a fine password; what is stored is a hash of it.
-    answer.json(200);
+    answer.expect(200);
     app.login("ben@test.example", hash).await.get("/api/auth/me").await.expect(200);
     let nobody: Vec<Value> = admin.query("/api/records/users", &[("filter", "email == 'nobody@test.example'")]).await.list();
     assert_eq!(nobody.len(), 0);
