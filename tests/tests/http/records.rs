@@ -22,6 +22,8 @@ mod export;
 
 mod import;
 
+mod relations;
+
 use serde_json::{Value, json};
 use tests::{Client, TestApp};
 

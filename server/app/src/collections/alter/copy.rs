@@ -13,7 +13,7 @@ use super::{
 use crate::Error;
 
 /// How many records are copied in one transaction.
-const BATCH: usize = 200;
+pub(super) const BATCH: usize = 200;
 
 /// How often one record is tried that others write all the time. Whoever is still in the way then is so while nobody writes.
 const TRIES_MAX: usize = 8;

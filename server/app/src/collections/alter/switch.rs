@@ -6,6 +6,7 @@ use store::{Transaction, alterations::AlterationRow};
 use super::{
     Work,
     change::Change,
+    copy::BATCH,
     progress::{self, State},
 };
 use crate::{Error, call::Call, world};
@@ -27,7 +28,8 @@ impl Work {
     /// Copies what was written meanwhile, and lets the new records count.
     pub(super) async fn switch(&mut self) -> Result<(), Error> {
         for attempt in 0.. {
-            while self.catch_up().await? > 0 {}
+            // Others may write as fast as this copies: the rest is for the moment in which they wait.
+            while self.catch_up().await? >= BATCH {}
             let (call, _alone) = self.call.exclusive().await?;
             let mut held = 0;
             loop {

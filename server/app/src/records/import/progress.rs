@@ -358,7 +358,7 @@ pub(super) async fn finish(call: &Call, import: &mut Import) -> Result<(), Error
 
 /// Notes what broke an import off, as well as that can be done: it is known anyway how far it is.
 pub(super) async fn interrupted(call: &Call, import: &Import, reason: &Error) {
-    if import.dry_run || matches!(reason, Error::ImportStopped { .. } | Error::ImportRefused { .. }) {
+    if import.dry_run || matches!(reason, Error::ImportStopped { .. }) {
         return;
     }
     let reason = Some(problem::told(reason).0.to_owned());
@@ -370,7 +370,10 @@ pub(super) async fn interrupted(call: &Call, import: &Import, reason: &Error) {
         let row = ImportRow { state: State::Interrupted.name().to_owned(), text: serialized(&known)?, ..row };
         Ok(imports::put(&transaction, &row).await?)
     });
-    if let Err(error) = noted.await {
+    // Who does not hold it any more has nothing to say about it.
+    if let Err(error) = noted.await
+        && !matches!(error, Error::ImportRefused { .. })
+    {
         tracing::warn!(request = %call.id, import = import.id, %error, "cannot note that an import broke off");
     }
 }
