@@ -84,6 +84,9 @@ pub fn restore(collection: &Collection, draft: Draft, stamp: Stamp, stored: Opti
     if stored.is_none() {
         fill_defaults(collection, &mut draft, stamp.caller.as_deref());
     }
+    if stored.is_some_and(|stored| stored.id != id) {
+        violations.add(Pointer::field("id"), "field.immutable", "the record is there under another id");
+    }
     let values = convert_all(collection, draft, &mut violations);
     let (tenant, version) = stored.map_or((stamp.tenant, 1), |stored| (stored.tenant.clone(), stored.version + 1));
     violations.or(NewRecord { record: Record { id, tenant, version, created, updated, values } })
@@ -526,6 +529,8 @@ mod tests {
         assert_eq!(stored.values["count"], Value::Null, "null is not the default");
         let next = restore(&collection, draft(r#"{"title":"abd"}"#), stamp(), Some(&stored)).expect("valid").into_record();
         assert_eq!((next.version, next.created, next.updated), (2, stored.created.clone(), stamp().now));
+        let other = restore(&collection, draft(r#"{"id":"01ARZ3NDEKTSV4RRFFQ69G5FAW","title":"abd"}"#), stamp(), Some(&stored));
+        assert_eq!(other.expect_err("another id").0[0].code, "field.immutable");
         let wrong =
             restore(&collection, draft(r#"{"id":"x","title":"abc","created":"now","updated":7}"#), stamp(), None).expect_err("wrong");
         let found: Vec<_> = wrong.0.iter().map(|one| format!("{} {}", one.pointer.as_str(), one.code)).collect();
