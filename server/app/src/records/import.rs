@@ -3,6 +3,8 @@
 
 mod rows;
 
+mod told;
+
 mod progress;
 
 mod chunk;
@@ -127,7 +129,7 @@ async fn write(call: &Call, import: &mut Import, rows: &[Row], columns: &[String
 
 /// The answer for a file with a row that is refused.
 fn stopped(import: &Import, row: &Row, error: Error) -> Error {
-    let told = progress::told(row, &error);
+    let told = told::told(row, &error);
     let pointer = Pointer::root().join(row.line);
     let mut violations = Violations::default();
     for (inner, code, message) in told.parts() {
