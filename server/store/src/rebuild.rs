@@ -191,3 +191,6 @@ pub async fn remove_table(run: &impl Run, table: &str) -> Result<(), Error> {
 fn record_ids(table: &str, ids: &[String]) -> Stored {
     ids.iter().map(|id| record_id(table, id)).collect::<Vec<Stored>>().into_value()
 }
+
+#[cfg(test)]
+mod tests;
