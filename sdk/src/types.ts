@@ -30,7 +30,8 @@ export interface AnyCollection {
 /** Everything about collection `Name` in one place. */
 export interface CollectionTypes<Paths, Name extends CollectionName<Paths>> {
   record: Extract<Content<Response<Operation<Paths, `/api/records/${Name}/{id}`, "get">, 200>>, object>;
-  create: Body<Operation<Paths, `/api/records/${Name}`, "post">>;
+  /** One record; the document allows an array of them as well. */
+  create: Exclude<Body<Operation<Paths, `/api/records/${Name}`, "post">>, readonly unknown[]>;
   update: Body<Operation<Paths, `/api/records/${Name}/{id}`, "patch">>;
   replace: Body<Operation<Paths, `/api/records/${Name}/{id}`, "put">>;
   query: Query<Operation<Paths, `/api/records/${Name}`, "get">>;

@@ -21,6 +21,8 @@ mod explorer;
 
 mod records;
 
+mod batch;
+
 mod auth;
 
 mod collections;
@@ -99,6 +101,7 @@ pub fn endpoint(app: &Arc<App>, setup: Setup, address: SocketAddr) -> Result<End
         .at("/api/records/:collection/export", records::Export)
         .at("/api/records/:collection/import", records::Import)
         .at("/api/records/:collection/:id", records::Record)
+        .at("/api/batch", batch::Batch)
         .at("/api/ext/*path", ext::Ext)
         .at("/metrics", watch::Metrics)
         .at("/openapi.json", system::OpenApi)

@@ -150,8 +150,8 @@ async fn define(call: &Call, collections: Collections) -> Result<(), Error> {
 
 async fn plant(call: &Call, seed: Seed) -> Result<(), Error> {
     let body = Value::Object(seed.record).to_json();
-    let record = match records::create::create(call, &seed.collection, body.as_bytes()).await {
-        Ok(shown) => shown.record,
+    let record = match records::create::record(call, &seed.collection, body.as_bytes()).await {
+        Ok(record) => record,
         Err(Error::NotUnique(_)) => return Ok(()),
         Err(error) => return Err(error),
     };

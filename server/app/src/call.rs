@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -41,12 +41,44 @@ pub struct Call {
 pub(crate) struct Attempt {
     /// One live instance of each plugin whose rules have run.
     pub(crate) instances: Instances,
-    /// True if the outbox has something new when this commits.
-    pub(crate) enqueued: Arc<AtomicBool>,
+    /// What is to be done once it has committed.
+    pub(crate) aftermath: Arc<Aftermath>,
     runs: Mutex<HashMap<(String, String, bool), u64>>,
+    written_bytes: AtomicUsize,
+}
+
+/// What a transaction leaves to do for this node once it has committed.
+#[derive(Default)]
+pub(crate) struct Aftermath {
+    /// True if the outbox has something new.
+    enqueued: AtomicBool,
+    /// The accounts that are not what this node remembers of them.
+    accounts: Mutex<Vec<String>>,
+}
+
+impl Aftermath {
+    /// Notes that an account has changed or is gone.
+    pub(crate) fn forget_account(&self, id: &str) {
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner).push(id.to_owned());
+    }
+
+    /// Does it.
+    pub(crate) fn follow(&self, app: &App) {
+        if self.enqueued.load(Ordering::Relaxed) {
+            app.outbox.wake();
+        }
+        for account in self.accounts.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            app.keyring.forget_account(&account);
+        }
+    }
 }
 
 impl Attempt {
+    /// Notes that so much more is written, and says how much it is by now.
+    pub(crate) fn grow(&self, bytes: usize) -> usize {
+        self.written_bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes)
+    }
+
     /// How often the rule of a plugin ran before: the same for the same run in every attempt, whatever ids that attempt makes, and
     /// the same for a run and for the one of a version that is watched.
     pub(crate) fn next_run(&self, plugin: &str, rule: &str, shadow: bool) -> u64 {
@@ -145,7 +177,7 @@ impl Call {
     /// Puts something into the outbox, in the transaction that decides whether it happens.
     pub(crate) async fn enqueue(&self, transaction: &Transaction, row: &outbox::Row) -> Result<(), Error> {
         store::outbox::insert(transaction, row).await?;
-        self.attempt.enqueued.store(true, Ordering::Relaxed);
+        self.attempt.aftermath.enqueued.store(true, Ordering::Relaxed);
         Ok(())
     }
 

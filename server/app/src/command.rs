@@ -215,7 +215,7 @@ pub(crate) async fn create_admin(app: &Arc<App>, email: &str, password: &str) ->
     draft.values.insert("email".to_owned(), Value::from(email));
     draft.values.insert("password".to_owned(), Value::from(password));
     let body = Value::Object(draft.values).to_json();
-    let account = records::create::create(&call, USERS, body.as_bytes()).await?;
-    roles::assign(&call, "admin", &format!("user:{}", account.record.id), "*").await?;
+    let account = records::create::record(&call, USERS, body.as_bytes()).await?;
+    roles::assign(&call, "admin", &format!("user:{}", account.id), "*").await?;
     Ok(())
 }

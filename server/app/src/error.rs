@@ -1,6 +1,6 @@
 //! Everything that can end a story, free of HTTP: `api::problem` has the status codes.
 
-use model::{Violation, Violations};
+use model::{Pointer, Violation, Violations};
 
 /// Why a story ended without doing what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +51,35 @@ pub enum Error {
         /// what was decided
         error: Box<Error>,
     },
+    /// The error of one of several writes of a request, which are all undone.
+    #[error("{error}")]
+    At {
+        /// which one
+        place: Place,
+        /// why it failed
+        error: Box<Error>,
+    },
+    /// A filter matches more records than the caller is ready to write.
+    #[error("the filter matches more than {max} records")]
+    TooMany {
+        /// how many the caller is ready for
+        max: usize,
+    },
+    /// What one request writes is too much for one transaction.
+    #[error("the records that are written together have more than {max_mib} MiB")]
+    TooLarge {
+        /// mebibytes allowed
+        max_mib: usize,
+    },
+    /// A key for a write that is to happen once cannot be used.
+    #[error("the header `Idempotency-Key` {0}")]
+    UnusableKey(&'static str),
+    /// The key has been used for another request.
+    #[error("this `Idempotency-Key` was sent with another request")]
+    OtherRequest,
+    /// The request that first had this key is not answered yet.
+    #[error("a request with this `Idempotency-Key` is under way; send it again")]
+    UnderThisKey,
     /// Policies are asked for that are not in force in time.
     #[error("the policies of epoch {epoch} are not in force here yet; try again")]
     EpochNotReached {
@@ -200,7 +229,48 @@ impl Error {
 
     /// True if running the transaction again may succeed.
     pub(crate) fn is_conflict(&self) -> bool {
-        matches!(self, Error::Store(store::Error::Conflict))
+        match self {
+            Error::At { error, .. } => error.is_conflict(),
+            error => matches!(error, Error::Store(store::Error::Conflict)),
+        }
+    }
+
+    /// The same as the error of one of several writes.
+    pub(crate) fn at(self, place: Place) -> Self {
+        Error::At { place, error: Box::new(self) }
+    }
+
+    /// The same with its violations in other places.
+    pub(crate) fn relocated(self, to: impl Fn(Violations) -> Violations) -> Self {
+        match self {
+            Error::Invalid(violations) => Error::Invalid(to(violations)),
+            Error::NotUnique(violations) => Error::NotUnique(to(violations)),
+            Error::FieldsDenied(violations) => Error::FieldsDenied(to(violations)),
+            Error::Decided { decision, error } => Error::Decided { decision, error: Box::new(error.relocated(to)) },
+            error => error,
+        }
+    }
+}
+
+/// Which of several writes an error is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A part of the body.
+    Item {
+        /// the item
+        item: Pointer,
+        /// the draft in it, which the pointers of violations lead into
+        draft: Pointer,
+    },
+    /// A stored record that a filter has matched, by its id.
+    Record(String),
+}
+
+impl Place {
+    /// A draft among others in an array.
+    pub(crate) fn element(index: usize) -> Self {
+        let item = Pointer::root().join(index);
+        Place::Item { draft: item.clone(), item }
     }
 }
 
@@ -212,7 +282,7 @@ impl From<store::Error> for Error {
 
 impl From<plugins::Error> for Error {
     fn from(error: plugins::Error) -> Self {
-        let violation = Violation::new(model::Pointer::root(), "plugin.component", error.to_string());
+        let violation = Violation::new(Pointer::root(), "plugin.component", error.to_string());
         Error::Unacceptable { kind: "plugin", violations: violation.into() }
     }
 }
@@ -220,8 +290,8 @@ impl From<plugins::Error> for Error {
 impl From<policies::Error> for Error {
     fn from(error: policies::Error) -> Self {
         let pointer = match &error {
-            policies::Error::Column { column, .. } => model::Pointer::field(column.name()),
-            _ => model::Pointer::root(),
+            policies::Error::Column { column, .. } => Pointer::field(column.name()),
+            _ => Pointer::root(),
         };
         let violation = Violation::new(pointer, "policy.column", error.to_string());
         Error::Unacceptable { kind: "policy", violations: violation.into() }

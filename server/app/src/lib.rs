@@ -37,5 +37,5 @@ mod server;
 
 mod api;
 
-pub use error::Error;
+pub use error::{Error, Place};
 pub use world::{App, Compiling};

@@ -27,6 +27,7 @@ use crate::{
     decisions::Decisions,
     outbox::Outbox,
     plugins::{Rulebook, Vault},
+    records::InFlight,
     watch::Watch,
 };
 use files::Files;
@@ -83,6 +84,8 @@ pub struct App {
     pub(crate) outbox: Outbox,
     /// The key of what is stored encrypted.
     pub(crate) vault: Vault,
+    /// The writes under way that are to happen once.
+    pub(crate) in_flight: InFlight,
     world: ArcSwap<World>,
     /// The version in force, for those who wait for one.
     version: watch::Sender<u64>,
@@ -153,6 +156,7 @@ impl App {
             keyring,
             runtime,
             gate: Arc::default(),
+            in_flight: InFlight::default(),
             version: watch::Sender::new(world.version),
             world: ArcSwap::from_pointee(world),
             waiting: tokio::sync::Semaphore::new(WAITING_MAX),
@@ -251,6 +255,9 @@ impl App {
         }
         if let Err(error) = store::decisions::remove_expired(&self.store, &now).await {
             tracing::warn!(%error, "cannot remove expired decisions");
+        }
+        if let Err(error) = store::idempotency::remove_expired(&self.store, &now).await {
+            tracing::warn!(%error, "cannot remove answers that are kept no longer");
         }
         let past =
             model::time::datetime_text(chrono::Utc::now() - chrono::TimeDelta::days(i64::try_from(self.config.delivery_days).unwrap_or(3)));

@@ -42,10 +42,25 @@ impl Record {
         View { record: self, visible }
     }
 
+    /// About how many bytes its values take.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        self.values.iter().map(|(name, value)| name.len() + weight(value)).sum()
+    }
+
     /// The strong entity tag of this version (RFC 9110).
     #[must_use]
     pub fn etag(&self) -> String {
         format!("\"{}-{}\"", self.id, self.version)
+    }
+}
+
+fn weight(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Number(_) | Value::Decimal(_) => 16,
+        Value::Text(text) => text.len(),
+        Value::List(values) => values.iter().map(weight).sum(),
+        Value::Object(object) => object.iter().map(|(name, value)| name.len() + weight(value)).sum(),
     }
 }
 

@@ -44,6 +44,8 @@ pub mod guards;
 
 pub mod imports;
 
+pub mod idempotency;
+
 pub mod outbox;
 
 pub mod settings;

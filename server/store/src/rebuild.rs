@@ -26,14 +26,15 @@ pub async fn begin(run: &impl Run, new: &Collection, marks: &str) -> Result<(), 
     run.run(text, vec![bind("switch", record_id(marks, SWITCH))]).await.map(drop)
 }
 
-/// Runs the statement that writes a record, and marks it if somebody copies the records of the collection.
+/// Runs the statement that writes records, and marks them if somebody copies the records of the collection.
 ///
 /// # Errors
 /// [`Error::Conflict`] when the collection has changed since the transaction looked at it, or what the database reports.
-pub(crate) async fn marked(run: &impl Run, collection: &Collection, id: &str, statement: &str, mut binds: Binds) -> Result<(), Error> {
+pub(crate) async fn marked(run: &impl Run, collection: &Collection, ids: &[&str], statement: &str, mut binds: Binds) -> Result<(), Error> {
     let Some(marks) = collection.marks() else { return run.run(statement.to_owned(), binds).await.map(drop) };
-    binds.extend([bind("switch", record_id(marks, SWITCH)), bind("mark", record_id(marks, id)), bind("marked", id.to_owned())]);
-    let text = format!("{statement}; UPSERT $mark CONTENT {{ record: $marked }} RETURN NONE; SELECT * FROM $switch FOR UPDATE");
+    let marked: Vec<Stored> = ids.iter().map(|id| record_id(marks, id)).collect();
+    binds.extend([bind("switch", record_id(marks, SWITCH)), bind("marks", marked)]);
+    let text = format!("{statement}; UPSERT $marks SET record = record::id(id) RETURN NONE; SELECT * FROM $switch FOR UPDATE");
     let switch = run.run(text, binds).await?.pop().and_then(first_row).map(Row::new).transpose()?;
     // A table that is gone was closed before.
     if switch.is_none_or(|mut switch| switch.flag("closed")) { Err(Error::Conflict) } else { Ok(()) }

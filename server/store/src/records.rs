@@ -3,6 +3,9 @@
 
 pub mod aggregate;
 
+mod many;
+
+pub use many::{find_by, insert_all};
 use model::{
     Caller, Collection, Condition, Guard, NewRecord, Record, Value,
     query::{List, SortKey, Start},
@@ -78,7 +81,7 @@ async fn write(run: &impl Run, collection: &Collection, new: &NewRecord, stateme
     let content = Stored::Object(row::from_record(record));
     let binds = vec![bind("id", record_id(collection.table(), &record.id)), bind("row", content)];
     run.wrote();
-    rebuild::marked(run, collection, &record.id, statement, binds).await
+    rebuild::marked(run, collection, &[&record.id], statement, binds).await
 }
 
 /// Removes a record, which the transaction has read with [`get_locked`].
@@ -87,7 +90,7 @@ async fn write(run: &impl Run, collection: &Collection, new: &NewRecord, stateme
 /// What the database reports.
 pub async fn remove(run: &impl Run, collection: &Collection, id: &str) -> Result<(), Error> {
     run.wrote();
-    rebuild::marked(run, collection, id, "DELETE $id RETURN NONE", vec![bind("id", record_id(collection.table(), id))]).await
+    rebuild::marked(run, collection, &[id], "DELETE $id RETURN NONE", vec![bind("id", record_id(collection.table(), id))]).await
 }
 
 /// Reads a page.

@@ -16,6 +16,18 @@ mod update;
 
 mod delete;
 
+mod arrays;
+
+mod modifiers;
+
+mod upsert;
+
+mod idempotency;
+
+mod bulk;
+
+mod batch;
+
 mod access;
 
 mod export;

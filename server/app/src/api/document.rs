@@ -75,6 +75,8 @@ impl Document {
             };
             parts.tags.push(json!({"name": tag, "description": description}));
         }
+        parts.paths.insert(paths::batch::PATH.to_owned(), paths::batch::path());
+        parts.schemas.extend(paths::batch::schemas());
         parts.paths.extend(endpoints::paths(endpoints));
         parts.tags.extend(endpoints::tags(endpoints));
         parts.tags.extend(later_tags);

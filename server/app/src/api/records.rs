@@ -5,23 +5,24 @@ mod aggregate;
 
 mod transfer;
 
+pub(super) mod write;
+
 use poem::{
     Endpoint, IntoResponse, Request, Response,
-    http::{Method, StatusCode, header},
+    http::{Method, StatusCode},
 };
 
 pub(super) use aggregate::Aggregate;
 pub(super) use transfer::{Export, Import};
 
-use super::{PublicUrl, payload, visitor};
+use super::{PublicUrl, visitor};
 use crate::{
     Error,
     call::Call,
     records::{
-        Shown, create, delete,
+        Shown,
         list::{self, Page, Question},
         read,
-        update::{self, Manner},
     },
 };
 
@@ -43,14 +44,9 @@ impl Endpoint for Records {
                 let page = list::list(&call, &collection, &question).await?;
                 Ok(listed(&call, &page, &request)?)
             }
-            Method::POST => {
-                no_parameters(&request)?;
-                let body = json(&mut request, &call).await?;
-                let created = create::create(&call, &collection, &body).await?;
-                let location = format!("/api/records/{collection}/{}", created.record.id);
-                Ok(shown(&call, &created, StatusCode::CREATED, None)?.with_header("location", location).into_response())
-            }
-            _ => Err(Error::MethodNotAllowed { allow: "GET, HEAD, POST".to_owned() }.into()),
+            Method::POST => Ok(write::post(&call, &collection, &mut request).await?),
+            Method::PATCH | Method::DELETE => Ok(write::all(&call, &collection, &mut request).await?),
+            _ => Err(Error::MethodNotAllowed { allow: "GET, HEAD, POST, PATCH, DELETE".to_owned() }.into()),
         }
     }
 }
@@ -61,7 +57,6 @@ impl Endpoint for Record {
     async fn call(&self, mut request: Request) -> poem::Result<Response> {
         let call = visitor::call(&request).await?;
         let (collection, id) = (parameter(&request, "collection")?, parameter(&request, "id")?);
-        let if_match = if_match(&request)?;
         let answer = match *request.method() {
             Method::GET | Method::HEAD => {
                 let fields = fields(&request)?;
@@ -73,41 +68,15 @@ impl Endpoint for Record {
                 check_fields(&read, fields.as_deref())?;
                 shown(&call, &read, StatusCode::OK, fields.as_deref())?
             }
-            Method::PATCH | Method::PUT => {
-                no_parameters(&request)?;
-                let manner = if request.method() == Method::PUT { Manner::Replace } else { Manner::Merge };
-                let body = json(&mut request, &call).await?;
-                let updated = update::update(&call, &collection, &id, &body, manner, if_match).await?;
-                shown(&call, &updated, StatusCode::OK, None)?
-            }
-            Method::DELETE => {
-                no_parameters(&request)?;
-                let deleted = delete::delete(&call, &collection, &id, if_match).await?;
-                shown(&call, &deleted, StatusCode::OK, None)?
-            }
+            Method::PATCH | Method::PUT | Method::DELETE => write::one(&call, (&collection, &id), &mut request).await?,
             _ => return Err(Error::MethodNotAllowed { allow: "GET, HEAD, PATCH, PUT, DELETE".to_owned() }.into()),
         };
         Ok(answer.into_response())
     }
 }
 
-/// The header `If-Match`, several lines as one. One that cannot be read matches nothing, rather than being passed over.
-fn if_match(request: &Request) -> Result<Option<String>, Error> {
-    let lines = request.headers().get_all(header::IF_MATCH).iter();
-    let tags: Vec<&str> = lines.map(|line| line.to_str().map_err(|_| Error::VersionMismatch)).collect::<Result<_, _>>()?;
-    Ok((!tags.is_empty()).then(|| tags.join(",")))
-}
-
 fn parameter(request: &Request, name: &str) -> Result<String, Error> {
     request.path_params::<std::collections::HashMap<String, String>>().ok().and_then(|mut all| all.remove(name)).ok_or(Error::NoRoute)
-}
-
-async fn json(request: &mut Request, call: &Call) -> Result<bytes::Bytes, Error> {
-    if !request.content_type().is_some_and(payload::is_json) {
-        return Err(Error::UnsupportedType { expected: "application/json" });
-    }
-    let declared = request.header("content-length").map(str::to_owned);
-    payload::read(request.take_body(), declared.as_deref(), call.app.config.body_max_bytes).await
 }
 
 fn shown(call: &Call, shown: &Shown, status: StatusCode, fields: Option<&[String]>) -> Result<Response, Error> {
@@ -190,12 +159,6 @@ fn check_fields(shown: &Shown, fields: Option<&[String]>) -> Result<(), Error> {
         let message = format!("`{name}` is not a field of `{}`", shown.collection.name());
         violations.add(model::Pointer::field("fields"), "query.value", message);
     }
-    violations.or(()).map_err(Error::Query)
-}
-
-fn no_parameters(request: &Request) -> Result<(), Error> {
-    let mut violations = model::Violations::default();
-    pairs(request).for_each(|(name, _)| unknown(&name, &mut violations));
     violations.or(()).map_err(Error::Query)
 }
 

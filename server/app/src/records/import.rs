@@ -9,20 +9,18 @@ mod progress;
 
 mod chunk;
 
-mod restore;
-
 pub(crate) mod look;
 
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
-use model::{Action, Collection, Pointer, Violations};
+use model::{Action, Collection, Key, Pointer, Violations};
 use tokio::sync::Semaphore;
 
 pub(crate) use progress::{Import, State};
 
 use super::{export::Format, list::given};
 use crate::{Error, auth, call::Call};
-use chunk::{Outcome, Sized};
+use chunk::{Sized, Taken};
 use progress::{Mode, OnError};
 use rows::{Row, Rows};
 
@@ -103,7 +101,7 @@ async fn write(call: &Call, import: &mut Import, rows: &[Row], columns: &[String
             next.refuse(&rows[end], error);
         }
         match chunk::commit(call, &next, &rows[at..end]).await? {
-            Outcome::Committed(counts) => {
+            Taken::Committed(counts) => {
                 next.count(counts);
                 *import = next;
                 at = end + usize::from(refused.is_some());
@@ -112,16 +110,16 @@ async fn write(call: &Call, import: &mut Import, rows: &[Row], columns: &[String
                 }
                 end = rows.len();
             }
-            Outcome::Refused { row, error } => {
+            Taken::Refused { row, error } => {
                 end = at + row;
                 refused = Some(error);
             }
             // Others want the same records: fewer at once are in their way for a shorter time.
-            Outcome::Conflict if end - at > 1 => {
+            Taken::Conflict if end - at > 1 => {
                 end = at + (end - at) / 2;
                 refused = None;
             }
-            Outcome::Conflict => return Err(Error::Conflict),
+            Taken::Conflict => return Err(Error::Conflict),
         }
     }
     Ok(())
@@ -172,7 +170,7 @@ fn asked(call: &Call, collection: &Collection, question: &Question, format: Form
         call.plan(Action::Update, collection)?;
     }
     let on = given(&question.on).map(str::to_owned);
-    if let Err(message) = check_on(collection, mode, raw, on.as_deref()) {
+    if let Err(message) = check_on(collection, mode, on.as_deref()) {
         violations.add(Pointer::field("on"), "query.value", message);
     }
     let dry_run = flag("dry_run", &question.dry_run, &mut violations);
@@ -190,17 +188,12 @@ fn asked(call: &Call, collection: &Collection, question: &Question, format: Form
 }
 
 /// By what records are found must tell them apart.
-fn check_on(collection: &Collection, mode: Mode, raw: bool, on: Option<&str>) -> Result<(), String> {
+fn check_on(collection: &Collection, mode: Mode, on: Option<&str>) -> Result<(), String> {
     match (mode, on) {
         (Mode::Create, None) => Ok(()),
         (Mode::Create, Some(_)) => Err("`on` belongs to `mode=upsert`".to_owned()),
-        (Mode::Upsert, None) => Err("`mode=upsert` needs `on`, a unique field by which records are found".to_owned()),
-        // Without `raw` nobody chooses the ids of new records.
-        (Mode::Upsert, Some("id")) if raw => Ok(()),
-        (Mode::Upsert, Some(name)) => match collection.field(name) {
-            Some(field) if field.unique && !field.is_secret() => Ok(()),
-            _ => Err(format!("`{name}` is not a unique field of `{}`", collection.name())),
-        },
+        (Mode::Upsert, None) => Err("`mode=upsert` needs `on`: `id`, or unique fields by which records are found".to_owned()),
+        (Mode::Upsert, Some(names)) => Key::parse(collection, names).map(drop),
     }
 }
 

@@ -10,7 +10,7 @@ use model::{
     value::Object,
 };
 use policies::{Access, Mode, Plan};
-use store::records::Ground;
+use store::{Transaction, records::Ground};
 
 use crate::{Error, call::Call, decisions::Refused};
 
@@ -79,6 +79,33 @@ pub async fn list(call: &Call, collection: &str, question: &Question) -> Result<
     };
     let offset = if let Start::Offset(offset) = parsed.list.start { offset } else { 0 };
     Ok(Page { collection, records, plan, fields: parsed.fields, next, total, offset })
+}
+
+/// Finds the records that a filter means, among those that the caller can read, in the order of their ids. For stories that do something
+/// with all of them: at most `limit` behind the id `after`, as the transaction sees them.
+pub(super) async fn matching(
+    call: &Call,
+    transaction: &Transaction,
+    collection: &Collection,
+    (filter, after, limit): (&Option<String>, Option<&str>, usize),
+) -> Result<Vec<Record>, Error> {
+    let plan = call.plan(Action::Read, collection)?;
+    let parsed = parse(collection, &Question { filter: filter.clone(), sort: Some("id".to_owned()), ..Question::default() })?;
+    check_readable(call, &plan, collection, &parsed).map_err(|error| {
+        let fields = asked_fields(&parsed);
+        call.decided(Refused { fields, ..Refused::records(Action::Read, collection) }, error)
+    })?;
+    let guards: Vec<&Guard> = match plan.access() {
+        Access::When(guard) => vec![guard],
+        Access::Always | Access::Never => Vec::new(),
+    };
+    let ground = Ground { caller: &call.caller, now: &call.now, guards: &guards };
+    let start = after.map_or(Start::Beginning, |id| Start::After { values: Vec::new(), id: id.to_owned() });
+    let mut records = store::records::list(transaction, collection, ground, &List { limit, start, ..parsed.list }).await?;
+    if call.world.policies.mode() != Mode::Plan {
+        recheck(call, &plan, &mut records);
+    }
+    Ok(records)
 }
 
 /// In the modes that do not trust the plan alone every record is decided once more. One that the query should not have found is a fault.

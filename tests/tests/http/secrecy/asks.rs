@@ -21,7 +21,7 @@ impl Ask {
         Self { method: Method::GET, path: path.into(), headers: Vec::new(), body: None }
     }
 
-    fn send(method: Method, path: impl Into<String>, body: &Value) -> Self {
+    pub fn send(method: Method, path: impl Into<String>, body: &Value) -> Self {
         Self { method, body: Some(body.to_string()), ..Self::get(path) }
     }
 

@@ -4,6 +4,12 @@ mod aggregate;
 
 mod transfer;
 
+mod write;
+
+mod bulk;
+
+pub(super) mod batch;
+
 use model::{Collection, FieldType};
 use serde_json::{Value, json};
 
@@ -13,13 +19,15 @@ use super::{
     shared::{self, BEARER},
 };
 
-/// What writing a body can end with, beside what every request can: a plugin that breaks is a 500.
-const BODY_ERRORS: [&str; 5] = ["409", "413", "415", "422", "500"];
-
 /// The paths of a collection by name.
 pub(super) fn of(collection: &Collection, tag: &str) -> Object {
     let describe = Describe { collection, tag, schemas: schemas::names(collection) };
-    let many = json!({"get": describe.list(), "post": describe.create()});
+    let many = json!({
+        "get": describe.list(),
+        "post": describe.create(),
+        "patch": describe.update_all(),
+        "delete": describe.delete_all(),
+    });
     let one = json!({
         "get": describe.get(),
         "patch": describe.update(),
@@ -68,49 +76,12 @@ impl Describe<'_> {
         operation
     }
 
-    fn create(&self) -> Value {
-        let mut answer = answer("The new record.", schema_ref(&self.schemas.record));
-        answer["headers"] = json!({"ETag": shared::header("ETag"), "Location": shared::header("Location")});
-        let description = "Plugins may fill in, change or refuse what was sent. The answer has what the caller may read of it.";
-        let mut operation = self.operation("create", &format!("Create a record of {}", self.collection.name()), description);
-        operation["requestBody"] = body(&self.schemas.create);
-        operation["responses"] = responses("201", answer, &BODY_ERRORS);
-        operation
-    }
-
     fn get(&self) -> Value {
         let description = "A record that the caller may not read is not found.";
         let mut operation = self.operation("get", &format!("Read a record of {}", self.collection.name()), description);
         operation["parameters"] = json!([shared::parameter("RecordId"), self.fields(), shared::parameter("IfNoneMatch")]);
         operation["responses"] = responses("200", self.record("The record."), &["404"]);
         operation["responses"]["304"] = json!({"description": "The record is still the one that `If-None-Match` names."});
-        operation
-    }
-
-    fn update(&self) -> Value {
-        let description = "A JSON merge patch (RFC 7396): fields that are absent stay, `null` empties a field.";
-        let mut operation = self.operation("update", &format!("Change a record of {}", self.collection.name()), description);
-        operation["parameters"] = json!([shared::parameter("RecordId"), shared::parameter("IfMatch")]);
-        operation["requestBody"] = body(&self.schemas.update);
-        operation["responses"] = responses("200", self.record("The changed record."), &[&["404", "412"], &BODY_ERRORS[..]].concat());
-        operation
-    }
-
-    fn replace(&self) -> Value {
-        let description = "Fields that are absent get their default or become `null`; secrets and fields that cannot be changed stay.";
-        let mut operation = self.operation("replace", &format!("Replace a record of {}", self.collection.name()), description);
-        operation["parameters"] = json!([shared::parameter("RecordId"), shared::parameter("IfMatch")]);
-        operation["requestBody"] = body(&self.schemas.replace);
-        operation["responses"] =
-            responses("200", self.record("The new version of the record."), &[&["404", "412"], &BODY_ERRORS[..]].concat());
-        operation
-    }
-
-    fn delete(&self) -> Value {
-        let description = "Records that point here are deleted, changed or in the way, as their relations say.";
-        let mut operation = self.operation("delete", &format!("Delete a record of {}", self.collection.name()), description);
-        operation["parameters"] = json!([shared::parameter("RecordId"), shared::parameter("IfMatch")]);
-        operation["responses"] = responses("200", self.record("The record as it was."), &["404", "409", "412", "422", "500"]);
         operation
     }
 
@@ -167,10 +138,6 @@ impl Describe<'_> {
 
 fn query(name: &str, description: &str) -> Value {
     json!({"name": name, "in": "query", "required": false, "description": description, "schema": {"type": "string"}})
-}
-
-fn body(schema: &str) -> Value {
-    json!({"required": true, "content": {"application/json": {"schema": schema_ref(schema)}}})
 }
 
 fn answer(description: &str, schema: Value) -> Value {

@@ -5,13 +5,17 @@ use std::{
     time::Duration,
 };
 
-use model::{Action, Collection, Draft, Record, collection::USERS, validate};
+use model::{Action, Collection, Draft, Key, Record, key::Wanted};
 use store::Transaction;
 
 use super::{
-    super::{Ending, Share, ended, passwords, steps, update::Manner},
-    progress::{self, Counts, Import, Mode},
-    restore::{Restored, restore},
+    super::{
+        Outcome, Preconditions,
+        commit::{Share, committed, tried},
+        passwords,
+        steps::{self, Authority, Manner, Upsert},
+    },
+    progress::{self, Counts, Import},
     rows::Row,
 };
 use crate::{Error, call::Call};
@@ -47,7 +51,7 @@ impl Sized {
 }
 
 /// What became of a chunk.
-pub(super) enum Outcome {
+pub(super) enum Taken {
     /// All of it is written.
     Committed(Counts),
     /// None of it is, because of this row.
@@ -60,29 +64,24 @@ pub(super) enum Outcome {
 ///
 /// # Errors
 /// What has nothing to do with the rows.
-pub(super) async fn commit(call: &Call, next: &Import, rows: &[Row]) -> Result<Outcome, Error> {
+pub(super) async fn commit(call: &Call, next: &Import, rows: &[Row]) -> Result<Taken, Error> {
     if let Some((row, violation)) = rows.iter().enumerate().find_map(|(index, row)| Some((index, row.draft.as_ref().err()?))) {
-        return Ok(Outcome::Refused { row, error: Error::Body(violation.clone()) });
+        return Ok(Taken::Refused { row, error: Error::Body(violation.clone()) });
     }
     let drafts = &sealed(call, next, rows).await?;
     let failed: &Mutex<Option<usize>> = &Mutex::default();
-    let counted: &Mutex<(Counts, Vec<String>)> = &Mutex::default();
-    let ending = if next.dry_run { Ending::RollBack } else { Ending::Commit };
-    let written = ended(call, Share::WithOthers, ending, |call, transaction| async move {
+    let steps = |call: Call, transaction: Transaction| async move {
         set(failed, None);
         let write = Write::new(&call, &transaction, next)?;
         if !next.dry_run {
             progress::check_held(&transaction, next).await?;
         }
-        let (mut counts, mut changed) = (Counts::default(), Vec::new());
+        let mut counts = Counts::default();
         for (index, draft) in drafts.iter().enumerate() {
             let outcome = write.row(draft.clone()).await;
             match outcome.inspect_err(|error| set(failed, Some(index).filter(|_| is_of_row(error))))? {
-                Written::New => counts.created += 1,
-                Written::Changed(record) => {
-                    counts.updated += 1;
-                    changed.push(record.id);
-                }
+                Outcome::Created => counts.created += 1,
+                Outcome::Done => counts.updated += 1,
             }
         }
         if !next.dry_run {
@@ -90,21 +89,17 @@ pub(super) async fn commit(call: &Call, next: &Import, rows: &[Row]) -> Result<O
             noted.count(counts);
             progress::note(&call, &transaction, &noted).await?;
         }
-        set(counted, (counts, changed));
-        Ok(())
-    })
-    .await;
+        Ok(counts)
+    };
+    let written = match next.dry_run {
+        true => tried(call, Share::WithOthers, steps).await,
+        false => committed(call, Share::WithOthers, steps).await,
+    };
     let failed = failed.lock().unwrap_or_else(PoisonError::into_inner).take();
     match (written, failed) {
-        (Ok(()), _) => {
-            let (counts, changed) = std::mem::take(&mut *counted.lock().unwrap_or_else(PoisonError::into_inner));
-            if next.collection == USERS {
-                changed.iter().for_each(|id| call.app.keyring.forget_account(id));
-            }
-            Ok(Outcome::Committed(counts))
-        }
-        (Err(Error::Conflict), _) => Ok(Outcome::Conflict),
-        (Err(error), Some(row)) => Ok(Outcome::Refused { row, error }),
+        (Ok(counts), _) => Ok(Taken::Committed(counts)),
+        (Err(Error::Conflict), _) => Ok(Taken::Conflict),
+        (Err(error), Some(row)) => Ok(Taken::Refused { row, error }),
         (Err(error), None) => Err(error),
     }
 }
@@ -139,67 +134,64 @@ async fn sealed(call: &Call, import: &Import, rows: &[Row]) -> Result<Vec<Draft>
 struct Write<'a> {
     call: &'a Call,
     transaction: &'a Transaction,
-    import: &'a Import,
     collection: Collection,
-    /// For creating and updating; none for rows that are restored.
-    plans: Option<(steps::Authority, Option<steps::Authority>)>,
-}
-
-/// What became of a row.
-enum Written {
-    New,
-    Changed(Record),
+    /// By what rows find records; none if each is a new one.
+    key: Option<Key>,
+    /// None for rows that are restored.
+    authority: Option<Authority>,
 }
 
 impl<'a> Write<'a> {
     /// Asks the policies, as they are now.
-    fn new(call: &'a Call, transaction: &'a Transaction, import: &'a Import) -> Result<Self, Error> {
+    fn new(call: &'a Call, transaction: &'a Transaction, import: &Import) -> Result<Self, Error> {
         let collection = call.collection(&import.collection)?;
-        let plans = if import.raw {
+        let key = import.on.as_deref().map(|on| Key::parse(&collection, on)).transpose();
+        // The index was there when the import began.
+        let key = key.map_err(|_| Error::Conflict)?;
+        let authority = if import.raw {
             call.authorize(Action::Create, super::OBJECT)?;
             None
         } else {
-            let create = steps::Authority::Plan(call.plan(Action::Create, &collection)?);
-            let update = match import.mode {
-                Mode::Create => None,
-                Mode::Upsert => Some(steps::Authority::Plan(call.plan(Action::Update, &collection)?)),
-            };
-            Some((create, update))
+            Some(Authority::of_caller(call, Action::Create, &collection)?)
         };
-        Ok(Self { call, transaction, import, collection, plans })
+        Ok(Self { call, transaction, collection, key, authority })
     }
 
-    async fn row(&self, draft: Draft) -> Result<Written, Error> {
-        let stored = self.stored(&draft).await?;
-        let Some((create, update)) = &self.plans else {
-            let known = stored.is_some();
-            let record = restore(self.call, self.transaction, &self.collection, Restored { draft, stored }).await?;
-            return Ok(if known { Written::Changed(record) } else { Written::New });
-        };
-        match (stored, update) {
-            (Some(stored), Some(update)) => {
-                let change = steps::Change { id: &stored.id, draft, manner: Manner::Merge, if_match: None };
-                let updated = steps::update(self.call, self.transaction, &self.collection, update.clone(), change).await?;
-                Ok(Written::Changed(updated))
+    async fn row(&self, draft: Draft) -> Result<Outcome, Error> {
+        let (call, transaction, collection) = (self.call, self.transaction, &self.collection);
+        match (&self.authority, &self.key) {
+            (Some(authority), None) => {
+                steps::create(call, transaction, collection, authority.clone(), draft).await?;
+                Ok(Outcome::Created)
             }
-            _ => {
-                steps::create(self.call, self.transaction, &self.collection, create.clone(), draft).await?;
-                Ok(Written::New)
+            (Some(_), Some(key)) => {
+                let upsert = Upsert { key, draft, manner: Manner::Merge, preconditions: Preconditions::NONE };
+                Ok(steps::upsert(call, transaction, collection, upsert).await?.1)
+            }
+            (None, key) => {
+                let stored = match key {
+                    Some(key) => self.stored(key, &draft).await?,
+                    None => None,
+                };
+                steps::restore(call, transaction, collection, draft, stored.as_ref()).await?;
+                Ok(if stored.is_some() { Outcome::Done } else { Outcome::Created })
             }
         }
     }
 
-    /// The record that a row names.
-    async fn stored(&self, draft: &Draft) -> Result<Option<Record>, Error> {
-        let Some(on) = &self.import.on else { return Ok(None) };
+    /// The record that a row restores, whoever may see it.
+    async fn stored(&self, key: &Key, draft: &Draft) -> Result<Option<Record>, Error> {
         let tenant = &self.call.caller.tenant;
-        let Some(value) = draft.values.get(on).filter(|value| !value.is_null()) else { return Ok(None) };
-        if on == "id" {
-            let Some(id) = value.as_text() else { return Ok(None) };
-            return Ok(store::records::get_locked(self.transaction, &self.collection, tenant, id).await?);
+        let found = match key.of(&self.collection, draft).map_err(Error::Invalid)? {
+            Wanted::Id(id) => Some(id),
+            Wanted::Values(values) => {
+                let found = store::records::find_by(self.transaction, &self.collection, tenant, &values).await?;
+                found.map(|record| record.id)
+            }
+        };
+        match found {
+            Some(id) => Ok(store::records::get_locked(self.transaction, &self.collection, tenant, &id).await?),
+            None => Ok(None),
         }
-        // What the field cannot hold is in no record; validation says what is wrong with it.
-        let Some(value) = validate::retyped(&self.collection, on, value.clone()) else { return Ok(None) };
-        Ok(store::records::find_unique(self.transaction, &self.collection, tenant, on, &value).await?)
     }
 }

@@ -7,7 +7,11 @@ use serde::{Deserialize, Serialize};
 use store::imports::{self, ImportRow};
 
 use super::{
-    super::{Share, committed, export::Format, steps::next_id},
+    super::{
+        commit::{Share, committed},
+        export::Format,
+        steps::next_id,
+    },
     rows::Row,
     told::{Told, told},
 };
