@@ -209,6 +209,12 @@ impl Plan {
         &self.unconditional
     }
 
+    /// True if there may be a record that passes and shows the field.
+    #[must_use]
+    pub fn may_show(&self, field: &str) -> bool {
+        self.access_to(field) != Access::Never
+    }
+
     /// Of the records that pass, those in which the field is open.
     pub(crate) fn access_to(&self, field: &str) -> Access {
         let grants: Vec<_> = self.grants.iter().filter(|grant| grant.fields.contains(field)).collect();

@@ -11,6 +11,10 @@ pub(crate) mod problem;
 
 mod boundary;
 
+mod trail;
+
+mod compression;
+
 mod cors;
 
 mod payload;
@@ -48,8 +52,9 @@ use std::{net::SocketAddr, sync::Arc};
 use poem::{EndpointExt, Route};
 use poem_openapi::OpenApiService;
 
-use crate::{App, Error, endpoints, world::World};
+use crate::{App, Error, endpoints, server::Proxies, world::World};
 use document::Document;
+pub(crate) use problem::busy;
 use serve::Endpoint;
 use setup::Setup;
 
@@ -92,7 +97,7 @@ fn fixed_api() -> OpenApiService<Fixed, ()> {
 /// [`Error::Configuration`] names the setting that is wrong.
 pub fn endpoint(app: &Arc<App>, setup: Setup, address: SocketAddr) -> Result<Endpoint, Error> {
     let cors = cors::Cors::new(&app.config)?;
-    let url = app.config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+    let url = app.config.url(address);
     let service = fixed_api();
     let methods = boundary::Methods::of(&service.spec());
     let routes = Route::new()
@@ -113,7 +118,8 @@ pub fn endpoint(app: &Arc<App>, setup: Setup, address: SocketAddr) -> Result<End
         .data(Arc::clone(app))
         .data(Arc::new(setup))
         .data(PublicUrl(url.into()));
-    Ok(Endpoint::new(boundary::Boundary::new(routes, methods, cors, Arc::clone(app))))
+    let boundary = boundary::Boundary::new(routes, methods, cors, Arc::clone(app));
+    Ok(Endpoint::new(boundary, app, Proxies::new(&app.config)?))
 }
 
 /// The OpenAPI document of this moment.

@@ -113,6 +113,7 @@ pub(crate) fn catalog(text: &str) -> Result<Catalog, String> {
         description: String::new(),
         fields,
         indexes: Vec::new(),
+        search: Vec::new(),
     });
     for definition in std::iter::once(crate::world::users()).chain(users).chain(create) {
         let collection = read(definition)?;

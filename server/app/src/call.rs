@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    net::IpAddr,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -9,7 +10,7 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use model::{Action, Caller, Collection, Principal, Record, condition::Context, time::datetime_text};
+use model::{Action, Caller, Collection, Field, Principal, Record, condition::Context, time::datetime_text};
 use plugins::Instances;
 use policies::{Access, Plan};
 use store::Transaction;
@@ -23,6 +24,8 @@ pub struct Call {
     pub(crate) app: Arc<App>,
     pub(crate) world: Arc<World>,
     pub(crate) caller: Arc<Caller>,
+    /// Where the request comes from; none for the server itself.
+    pub(crate) address: Option<IpAddr>,
     /// The session that the caller's token belongs to.
     pub(crate) session: Option<Arc<str>>,
     /// The moment that `now` means, in canonical text and as a time.
@@ -99,7 +102,7 @@ impl Call {
         let caller = Arc::new(world.policies.with_roles(caller));
         let moment = Utc::now();
         let (app, now) = (Arc::clone(app), datetime_text(moment).into());
-        Self { app, world, caller, session: None, now, moment, id: id.into(), depth: 0, attempt: Arc::default() }
+        Self { app, world, caller, address: None, session: None, now, moment, id: id.into(), depth: 0, attempt: Arc::default() }
     }
 
     /// A request of the server itself: bundles and the operator's command line.
@@ -187,9 +190,8 @@ impl Call {
     }
 
     /// True if the field of this record may be shown under a plan for reading.
-    pub(crate) fn shows(&self, plan: &Plan, collection: &Collection, record: &Record) -> impl Fn(&str) -> bool + use<> {
-        let mask = plan.fields(&self.context(record, None)).into_owned();
-        let secret: Vec<String> = collection.fields().filter(|field| field.is_secret()).map(|field| field.name.clone()).collect();
-        move |field| mask.contains(field) && !secret.iter().any(|name| name == field)
+    pub(crate) fn shows<'a>(&self, plan: &'a Plan, collection: &'a Collection, record: &Record) -> impl Fn(&str) -> bool + use<'a> {
+        let mask = plan.fields(&self.context(record, None));
+        move |field| mask.contains(field) && !collection.field(field).is_some_and(Field::is_secret)
     }
 }

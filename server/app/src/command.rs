@@ -123,6 +123,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
 
 async fn serve(config: Config, demo: Option<&str>) -> Result<(), Error> {
     log_to_stderr(&config)?;
+    server::check(&config)?;
     let app = App::open(config, Compiling::Child).await?;
     if let Some(name) = demo {
         bundle::load_demo(&app, name).await?;
@@ -167,8 +168,8 @@ async fn serve(config: Config, demo: Option<&str>) -> Result<(), Error> {
 
 /// What somebody who starts the server wants to know next. Goes to standard output; the log goes to standard error.
 async fn greet(app: &Arc<App>, address: SocketAddr, demo: Option<&str>, code: Option<&str>) -> Result<(), Error> {
-    let url = app.config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
-    println!("listening on http://{address}");
+    let url = app.config.url(address);
+    println!("listening on {}", app.config.own_url(address));
     println!("API explorer   {url}/docs");
     println!("OpenAPI        {url}/openapi.json");
     if let Some(code) = code {

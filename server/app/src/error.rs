@@ -23,6 +23,36 @@ pub enum Error {
         /// the media type
         expected: &'static str,
     },
+    /// The body is compressed, which a body of a request must not be.
+    #[error("the body is encoded as `{encoding}`; send it as it is")]
+    UnsupportedEncoding {
+        /// what the header says
+        encoding: String,
+    },
+    /// The query is longer than anything that can be asked for.
+    #[error("the query has more than {max} bytes")]
+    QueryTooLong {
+        /// bytes allowed
+        max: usize,
+    },
+    /// Somebody asks too often.
+    #[error("too many requests; try again in {} seconds", .0.seconds())]
+    RateLimited(crate::rates::Told),
+    /// The connection has too many requests under way.
+    #[error("too many requests of this connection are under way")]
+    TooManyAtOnce,
+    /// The request took too long and was undone.
+    #[error("the request took more than {seconds} seconds and was given up; nothing was written")]
+    TimedOut {
+        /// how long it may take
+        seconds: u64,
+    },
+    /// The request took too long, and its commit had already begun.
+    #[error("the request took more than {seconds} seconds; it was already being written, and may have been or not")]
+    Late {
+        /// how long it may take
+        seconds: u64,
+    },
     /// Query parameters that cannot be read.
     #[error("a query parameter cannot be read")]
     Query(Violations),

@@ -29,6 +29,8 @@ mod watch;
 
 mod roles;
 
+mod rates;
+
 mod plugins;
 
 mod bundle;
@@ -36,6 +38,9 @@ mod bundle;
 mod server;
 
 mod api;
+
+#[doc(hidden)]
+pub mod measured;
 
 pub use error::{Error, Place};
 pub use world::{App, Compiling};

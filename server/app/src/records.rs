@@ -8,6 +8,8 @@ pub mod read;
 
 pub mod list;
 
+pub mod expand;
+
 pub mod aggregate;
 
 pub mod export;

@@ -27,6 +27,7 @@ use crate::{
     decisions::Decisions,
     outbox::Outbox,
     plugins::{Rulebook, Vault},
+    rates::Rates,
     records::InFlight,
     watch::Watch,
 };
@@ -86,6 +87,8 @@ pub struct App {
     pub(crate) vault: Vault,
     /// The writes under way that are to happen once.
     pub(crate) in_flight: InFlight,
+    /// How often somebody may ask.
+    pub(crate) rates: Rates,
     world: ArcSwap<World>,
     /// The version in force, for those who wait for one.
     version: watch::Sender<u64>,
@@ -150,6 +153,7 @@ impl App {
             decisions: Decisions::new(),
             watch: Watch::default(),
             outbox: Outbox::new(&config)?,
+            rates: Rates::new(&config),
             vault,
             config,
             store,
@@ -385,7 +389,7 @@ async fn define_users(store: &Store) -> Result<(), Error> {
 /// The built-in collection before anybody has extended it.
 pub(crate) fn users() -> Definition {
     let description = "Everybody who can log in.".to_owned();
-    Definition { name: USERS.to_owned(), kind: Kind::Auth, description, fields: Vec::new(), indexes: Vec::new() }
+    Definition { name: USERS.to_owned(), kind: Kind::Auth, description, fields: Vec::new(), indexes: Vec::new(), search: Vec::new() }
 }
 
 /// Every policy and role link of the database.

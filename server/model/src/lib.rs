@@ -29,6 +29,8 @@ pub mod condition;
 
 pub mod query;
 
+pub mod parameters;
+
 pub mod aggregate;
 
 pub mod time;

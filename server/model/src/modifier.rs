@@ -127,7 +127,7 @@ impl Modifier {
     /// The number that comes out, exactly: what would have to be rounded does not fit.
     fn number(&self, field: &Field, before: &Value, violations: &mut Violations) -> Result<Value, Refused> {
         // Bounds are for the sum.
-        let bare = CheckedField { field: Field::new(&field.name, field.kind), pattern: None, schema: None };
+        let bare = CheckedField { field: Field::new(&field.name, field.kind), pointer: self.pointer(), pattern: None, schema: None };
         let mut read = |value: &Value| validate::convert(&bare, value.clone(), &self.pointer(), violations);
         if self.value.is_null() {
             return Err(Some(("field.type", "expected a number, got null".to_owned())));

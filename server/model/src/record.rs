@@ -7,6 +7,9 @@ use crate::value::{Object, Value};
 /// The system fields that every record shows: id, and the times of its first and last write.
 pub const SYSTEM_FIELDS: [&str; 3] = ["id", "created", "updated"];
 
+/// The member beside the fields of a record that was read with others beside it. A draft may have it, so that such a record can be sent back.
+pub const EXPAND: &str = "expand";
+
 /// One stored record.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {

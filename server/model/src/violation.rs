@@ -25,8 +25,12 @@ impl Pointer {
     /// The member `name` (or the element with that number) below this one.
     #[must_use]
     pub fn join(&self, name: impl fmt::Display) -> Self {
-        let token = name.to_string().replace('~', "~0").replace('/', "~1");
-        Pointer(format!("{}/{token}", self.0))
+        let token = name.to_string();
+        if token.contains(['~', '/']) {
+            Pointer(format!("{}/{}", self.0, token.replace('~', "~0").replace('/', "~1")))
+        } else {
+            Pointer(format!("{}/{token}", self.0))
+        }
     }
 
     /// This pointer with another one behind it: where that one leads to in what this one leads to.

@@ -12,6 +12,8 @@ mod remote;
 
 mod hot;
 
+mod commitment;
+
 mod transaction;
 
 mod value;
@@ -50,6 +52,7 @@ pub mod outbox;
 
 pub mod settings;
 
+pub use commitment::Commitment;
 pub use connection::{Database, Memory, Store};
 pub use error::Error;
 pub use hot::Turn;

@@ -32,6 +32,9 @@ const SYSTEM_TABLES: [&str; 19] = [
     "_versions",
 ];
 
+/// What a word is: a run of letters or of digits, without accents and in small letters. Nothing that depends on a language.
+const ANALYZER: &str = "DEFINE ANALYZER IF NOT EXISTS _words TOKENIZERS blank, class, punct FILTERS ascii, lowercase;";
+
 /// Brings the system tables up to date.
 ///
 /// # Errors
@@ -47,7 +50,7 @@ pub(crate) async fn migrate(store: &Store) -> Result<(), Error> {
         DEFINE INDEX IF NOT EXISTS by_state ON _outbox FIELDS state, _key;
         DEFINE INDEX IF NOT EXISTS by_tenant ON _imports FIELDS tenant, key;
         DEFINE INDEX IF NOT EXISTS by_record ON _changes FIELDS collection, record;";
-    store.run(format!("{tables}{indexes}"), Vec::new()).await?;
+    store.run(format!("{tables}{indexes}{ANALYZER}"), Vec::new()).await?;
     let found = crate::settings::get(store, "format").await?;
     match found.as_deref().map(str::parse::<i64>) {
         None => crate::settings::put(store, "format", &FORMAT.to_string()).await,
@@ -68,9 +71,8 @@ pub async fn create_table(run: &impl Run, collection: &Collection) -> Result<(),
          DEFINE INDEX _created ON `{name}` FIELDS _tenant, created, _key;
          DEFINE INDEX _updated ON `{name}` FIELDS _tenant, updated, _key;"
     );
-    for index in collection.indexes() {
-        text.push_str(&define_index(name, &index));
-    }
+    text.extend(collection.indexes().iter().map(|index| define_index(name, index)));
+    text.extend(collection.search().iter().map(|field| define_search(name, field)));
     run.run(text, Vec::new()).await.map(drop)
 }
 
@@ -80,7 +82,9 @@ pub async fn create_table(run: &impl Run, collection: &Collection) -> Result<(),
 /// # Errors
 /// [`Error::Unique`] when stored values are not unique, or what the database reports.
 pub async fn define_indexes(store: &Store, collection: &Collection) -> Result<(), Error> {
-    let text: String = collection.indexes().iter().map(|index| define_index(collection.table(), index)).collect();
+    let indexes = collection.indexes();
+    let indexes = indexes.iter().map(|index| define_index(collection.table(), index));
+    let text: String = indexes.chain(collection.search().iter().map(|field| define_search(collection.table(), field))).collect();
     if text.is_empty() { Ok(()) } else { store.run(text, Vec::new()).await.map(drop) }
 }
 
@@ -96,6 +100,16 @@ fn define_index(table: &str, index: &Index) -> String {
     let fields: Vec<String> = index.fields.iter().map(|field| format!("`{field}`")).collect();
     let (key, unique) = if index.unique { ("", " UNIQUE") } else { (", _key", "") };
     format!("DEFINE INDEX IF NOT EXISTS {} ON `{table}` FIELDS _tenant, {}{key}{unique};", index_name(index), fields.join(", "))
+}
+
+/// With the places of words, by which they are counted: see `records::search`.
+fn define_search(table: &str, field: &str) -> String {
+    let name = search_name(field);
+    format!("DEFINE INDEX IF NOT EXISTS {name} ON `{table}` FIELDS `{field}` FULLTEXT ANALYZER _words BM25 HIGHLIGHTS;")
+}
+
+fn search_name(field: &str) -> String {
+    format!("s_{field}")
 }
 
 /// The separator cannot begin a field name, but `a__b` is one, so the name of an index counts its fields.

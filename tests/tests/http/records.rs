@@ -10,6 +10,16 @@ mod list;
 
 mod pages;
 
+mod cursor_walk;
+
+mod parameters;
+
+mod search;
+
+mod dialects;
+
+mod expand;
+
 mod aggregate;
 
 mod update;

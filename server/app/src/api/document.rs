@@ -67,8 +67,8 @@ impl Document {
         let later_tags = parts.tags.split_off(1.min(parts.tags.len()));
         for collection in catalog.values() {
             let tag = tag(collection, &taken);
-            parts.paths.extend(paths::of(collection, &tag));
-            parts.schemas.extend(schemas::of(collection));
+            parts.paths.extend(paths::of(collection, catalog, &tag));
+            parts.schemas.extend(schemas::of(collection, catalog));
             let description = match collection.definition().description.as_str() {
                 "" => format!("Records of the collection `{}`.", collection.name()),
                 text => text.to_owned(),

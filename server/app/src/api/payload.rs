@@ -23,9 +23,6 @@ use crate::Error;
 const DISCARDED_MAX_BYTES: usize = 16 << 20;
 const DISCARDING_WITHIN: Duration = Duration::from_secs(5);
 
-/// How long a client may take to send a body.
-const READING_WITHIN: Duration = Duration::from_secs(30);
-
 /// The header of every answer with the count of changes that it knows at least.
 pub(super) const POLICY_EPOCH: &str = "policy-epoch";
 
@@ -43,8 +40,7 @@ pub(super) async fn read(body: Body, declared: Option<&str>, max: usize) -> Resu
         }
         Ok(false)
     };
-    let complete = tokio::time::timeout(READING_WITHIN, reading).await;
-    if complete.map_err(|_| Error::Body(Violation::new(Pointer::root(), "body.timeout", "the body took too long to arrive")))?? {
+    if reading.await? {
         return Ok(bytes.freeze());
     }
     let mut rest = http_body_util::BodyStream::new(body).map(|frame| frame.map(|frame| frame.into_data().unwrap_or_default()));
@@ -66,7 +62,11 @@ pub(super) async fn discard<E>(rest: &mut (impl Stream<Item = Result<Bytes, E>> 
     let _ = tokio::time::timeout(DISCARDING_WITHIN, discarding).await;
 }
 
+/// The body keeps its own time: see `serve`.
 pub(super) fn broken_off(error: std::io::Error) -> Error {
+    if error.kind() == std::io::ErrorKind::TimedOut {
+        return Error::Body(Violation::new(Pointer::root(), "body.timeout", "the body took too long to arrive"));
+    }
     Error::Body(Violation::new(Pointer::root(), "body.malformed", format!("the body broke off: {error}")))
 }
 

@@ -7,6 +7,9 @@ use serde::Serialize;
 
 use crate::{Error, Place};
 
+/// The code of a server that has no place for more.
+const BUSY: &str = "server.busy";
+
 /// The body of every error.
 #[derive(Serialize)]
 struct Problem<'a> {
@@ -73,6 +76,12 @@ fn kind(error: &Error) -> (StatusCode, &str) {
         Error::UnderWay { .. } => (S::CONFLICT, "delivery.under_way"),
         Error::VersionMismatch => (S::PRECONDITION_FAILED, "record.version_mismatch"),
         Error::BodyTooLarge { .. } => (S::PAYLOAD_TOO_LARGE, "body.too_large"),
+        Error::UnsupportedEncoding { .. } => (S::UNSUPPORTED_MEDIA_TYPE, "body.unsupported_encoding"),
+        Error::QueryTooLong { .. } => (S::URI_TOO_LONG, "query.too_long"),
+        Error::RateLimited(_) => (S::TOO_MANY_REQUESTS, "rate.limited"),
+        Error::TooManyAtOnce => (S::SERVICE_UNAVAILABLE, BUSY),
+        Error::TimedOut { .. } => (S::SERVICE_UNAVAILABLE, "request.timeout"),
+        Error::Late { .. } => (S::INTERNAL_SERVER_ERROR, "store.unknown_outcome"),
         Error::UnsupportedType { .. } => (S::UNSUPPORTED_MEDIA_TYPE, "body.unsupported_type"),
         Error::Invalid(_) => (S::UNPROCESSABLE_ENTITY, "record.invalid"),
         Error::Unacceptable { kind, .. } => (S::UNPROCESSABLE_ENTITY, unacceptable(kind)),
@@ -185,9 +194,32 @@ pub(super) fn response(error: &Error, request_id: &str) -> Response {
     if let Error::MethodNotAllowed { allow } = error {
         response = response.header("allow", allow);
     }
-    let again = matches!(error, Error::Conflict | Error::UnderThisKey | Error::Altering { .. } | Error::Busy { .. });
-    if again || matches!(error, Error::EpochNotReached { .. }) {
+    if let Error::UnsupportedEncoding { .. } = error {
+        response = response.header("accept-encoding", "identity");
+    }
+    if let Error::RateLimited(told) = error {
+        response = response.header("retry-after", told.seconds().max(1));
+    }
+    let busy = matches!(error, Error::TooManyAtOnce | Error::TimedOut { .. } | Error::Busy { .. } | Error::Altering { .. });
+    if busy || matches!(error, Error::Conflict | Error::UnderThisKey | Error::EpochNotReached { .. }) {
         response = response.header("retry-after", "1");
     }
     response.body(body)
+}
+
+/// The whole answer, as bytes of HTTP/1, to a connection that there is no place for. It is written before there is a request.
+pub(crate) fn busy() -> Vec<u8> {
+    let id = ulid::Ulid::new().to_string();
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    let body = serde_json::json!({
+        "type": "about:blank",
+        "title": status.canonical_reason(),
+        "status": status.as_u16(),
+        "code": BUSY,
+        "message": "the server has no place for another connection; try again",
+        "request_id": id,
+    });
+    let body = body.to_string();
+    let head = "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\nretry-after: 1\r\nconnection: close";
+    format!("{head}\r\nx-request-id: {id}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into_bytes()
 }

@@ -1,12 +1,12 @@
 //! The story of all records that a list would show: page after page by cursor, each decided as a list is, under what is in force when it is
 //! read. So memory is bounded, and a right that is taken away ends an export too.
 
-use model::{Action, Collection, Pointer, Violation};
+use model::{Action, Collection, Pointer, Violation, query::Start};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{
     csv,
-    list::{self, Page, given},
+    list::{self, Records, given},
 };
 use crate::{Error, auth, call::Call};
 
@@ -61,7 +61,8 @@ pub struct Export {
     pub(crate) format: Format,
     columns: Vec<String>,
     ready: Option<Vec<u8>>,
-    more: bool,
+    /// Where the next page begins; none after the last.
+    start: Option<Start>,
     _running: SemaphorePermit<'static>,
 }
 
@@ -87,7 +88,7 @@ pub async fn begin(call: &Call, collection: &str, question: Question) -> Result<
     let columns = csv::columns(&collection, parsed.fields.as_deref());
     let running = RUNNING.try_acquire().map_err(|_| Error::Busy { kind: "export", max: RUNNING_MAX })?;
     let call = call.clone();
-    let mut export = Export { call, collection, question: list, format, columns, ready: None, more: true, _running: running };
+    let mut export = Export { call, collection, question: list, format, columns, ready: None, start: None, _running: running };
     let mut first = Vec::new();
     if format == Format::Csv {
         csv::write_header(&export.columns, &mut first);
@@ -112,7 +113,7 @@ impl Export {
         if let Some(ready) = self.ready.take() {
             return Ok(Some(ready));
         }
-        if !self.more {
+        if self.start.is_none() {
             return Ok(None);
         }
         self.call = auth::renewed(&self.call).await?;
@@ -128,25 +129,27 @@ impl Export {
     /// Reads the page of the question, and asks for the next one with it.
     async fn read(&mut self, limit: usize, out: &mut Vec<u8>) -> Result<(), Error> {
         self.question.limit = Some(limit.to_string());
-        let mut page = list::list(&self.call, self.collection.name(), &self.question).await?;
+        let mut page = list::records(&self.call, self.collection.name(), &self.question, self.start.take()).await?;
         self.write(&page, out)?;
         let fitting = PAGE_BYTES * page.records.len() / out.len().max(1);
         self.question.limit = Some(fitting.clamp(1, RECORDS_MAX).to_string());
-        self.question.cursor = page.next.take();
-        self.more = self.question.cursor.is_some();
+        self.start = page.next.take();
         Ok(())
     }
 
-    fn write(&self, page: &Page, out: &mut Vec<u8>) -> Result<(), Error> {
-        match self.format {
-            Format::Ndjson => page.lines(&self.call, out),
-            Format::Csv => {
-                for record in &page.records {
-                    let visible = self.call.shows(&page.plan, &page.collection, record);
-                    csv::write_record(&self.collection, &self.columns, record, visible, out);
+    fn write(&self, page: &Records, out: &mut Vec<u8>) -> Result<(), Error> {
+        let chosen = |field: &str| page.fields.as_ref().is_none_or(|fields| fields.iter().any(|name| name == field));
+        for record in &page.records {
+            let visible = self.call.shows(&page.plan, &page.collection, record);
+            match self.format {
+                Format::Csv => csv::write_record(&self.collection, &self.columns, record, visible, out),
+                Format::Ndjson => {
+                    let view = record.view(|field| chosen(field) && visible(field));
+                    serde_json::to_writer(&mut *out, &view).map_err(|error| Error::Internal(error.to_string()))?;
+                    out.push(b'\n');
                 }
-                Ok(())
             }
         }
+        Ok(())
     }
 }

@@ -4,13 +4,15 @@ mod aggregate;
 
 mod transfer;
 
+mod list;
+
 mod write;
 
 mod bulk;
 
 pub(super) mod batch;
 
-use model::{Collection, FieldType};
+use model::Collection;
 use serde_json::{Value, json};
 
 use super::{
@@ -18,10 +20,11 @@ use super::{
     schemas::{self, Schemas},
     shared::{self, BEARER},
 };
+use crate::world::Catalog;
 
 /// The paths of a collection by name.
-pub(super) fn of(collection: &Collection, tag: &str) -> Object {
-    let describe = Describe { collection, tag, schemas: schemas::names(collection) };
+pub(super) fn of(collection: &Collection, catalog: &Catalog, tag: &str) -> Object {
+    let describe = Describe { collection, catalog, tag, schemas: schemas::names(collection) };
     let many = json!({
         "get": describe.list(),
         "post": describe.create(),
@@ -34,7 +37,7 @@ pub(super) fn of(collection: &Collection, tag: &str) -> Object {
         "put": describe.replace(),
         "delete": describe.delete(),
     });
-    let aggregate = aggregate::path(collection, tag, describe.filter());
+    let aggregate = aggregate::path(collection, tag, list::filter(collection));
     let path = format!("/api/records/{}", collection.name());
     Object::from_iter([
         (format!("{path}/{{id}}"), one),
@@ -47,39 +50,16 @@ pub(super) fn of(collection: &Collection, tag: &str) -> Object {
 
 struct Describe<'a> {
     collection: &'a Collection,
+    catalog: &'a Catalog,
     tag: &'a str,
     schemas: Schemas,
 }
 
 impl Describe<'_> {
-    fn list(&self) -> Value {
-        let name = self.collection.name();
-        let mut answer = answer("A page of records.", json!({"type": "array", "items": schema_ref(&self.schemas.record)}));
-        answer["headers"] = json!({
-            "Link": shared::header("Link"),
-            "X-Next-Cursor": shared::header("NextCursor"),
-            "X-Total-Count": shared::header("TotalCount"),
-            "Content-Range": shared::header("ContentRange"),
-        });
-        let description = "The records that the caller may read, a page at a time; newest first unless `sort` says otherwise.";
-        let mut operation = self.operation("list", &format!("List records of {name}"), description);
-        operation["parameters"] = json!([
-            self.filter(),
-            self.sort(),
-            shared::parameter("Limit"),
-            shared::parameter("Cursor"),
-            shared::parameter("Offset"),
-            self.fields(),
-            shared::parameter("Count"),
-        ]);
-        operation["responses"] = responses("200", answer, &[]);
-        operation
-    }
-
     fn get(&self) -> Value {
         let description = "A record that the caller may not read is not found.";
         let mut operation = self.operation("get", &format!("Read a record of {}", self.collection.name()), description);
-        operation["parameters"] = json!([shared::parameter("RecordId"), self.fields(), shared::parameter("IfNoneMatch")]);
+        operation["parameters"] = list::of_one(self.collection, self.catalog);
         operation["responses"] = responses("200", self.record("The record."), &["404"]);
         operation["responses"]["304"] = json!({"description": "The record is still the one that `If-None-Match` names."});
         operation
@@ -100,39 +80,6 @@ impl Describe<'_> {
         let mut answer = answer(description, schema_ref(&self.schemas.record));
         answer["headers"] = json!({"ETag": shared::header("ETag")});
         answer
-    }
-
-    fn filter(&self) -> Value {
-        let description = format!(
-            "Only records for which this condition is true: `==`, `!=`, `<`, `<=`, `>`, `>=`, `in [...]`, `has(...)`, `.startsWith(...)`, \
-             `.endsWith(...)` and `.contains(...)`, joined with `&&`, `||`, `!` and brackets, such as `created > \
-             timestamp(\"2026-01-01T00:00:00Z\")`. `caller.id` is the calling user. Fields: {}.",
-            self.named(|_, _| true)
-        );
-        query("filter", &description)
-    }
-
-    fn sort(&self) -> Value {
-        let sortable = |kind: FieldType, many: bool| kind != FieldType::Json && !many;
-        let description = format!(
-            "Up to four fields, separated by commas, most significant first; `-` before a name turns the order round, such as `-created`. \
-             Fields: {}.",
-            self.named(sortable)
-        );
-        query("sort", &description)
-    }
-
-    fn fields(&self) -> Value {
-        let description = format!("Only these fields (and always `id`), separated by commas. Fields: {}.", self.named(|_, _| true));
-        query("fields", &description)
-    }
-
-    /// The readable fields that a parameter can name, for people.
-    fn named(&self, wanted: impl Fn(FieldType, bool) -> bool) -> String {
-        let readable = self.collection.fields().filter(|field| !field.is_secret() && wanted(field.kind, field.many));
-        let names = readable.map(|field| field.name.as_str());
-        let quoted: Vec<String> = ["id"].into_iter().chain(names).chain(["created", "updated"]).map(|name| format!("`{name}`")).collect();
-        quoted.join(", ")
     }
 }
 

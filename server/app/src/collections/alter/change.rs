@@ -32,6 +32,8 @@ pub struct Alteration {
     pub fields: Option<Vec<Field>>,
     /// All declared indexes as they shall be.
     pub indexes: Option<Vec<Index>>,
+    /// All fields whose words can be searched for.
+    pub search: Option<Vec<String>>,
     /// The description.
     pub description: Option<String>,
 }
@@ -71,7 +73,8 @@ impl Change {
         let added = |field: &Field| self.before.field(&field.name).is_none();
         let harmless = |field: &Field| !added(field) || !field.required && !field.unique;
         let same_fields = self.before.fields().all(kept) && self.after.fields().all(harmless);
-        !(same_fields && self.renames.is_empty() && self.fill.is_empty() && self.before.indexes() == self.after.indexes())
+        let same_indexes = self.before.indexes() == self.after.indexes() && self.before.search() == self.after.search();
+        !(same_fields && same_indexes && self.renames.is_empty() && self.fill.is_empty())
     }
 
     /// The record in its new form. What gets lost by that is added to the losses.
@@ -143,6 +146,7 @@ fn altered(before: &Collection, alteration: Alteration) -> Result<Collection, Er
     let definition = Definition {
         fields,
         indexes: alteration.indexes.unwrap_or(old.indexes),
+        search: alteration.search.unwrap_or(old.search),
         description: alteration.description.unwrap_or(old.description),
         ..old
     };

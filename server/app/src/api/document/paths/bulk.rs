@@ -4,7 +4,7 @@ use model::draft::RECORDS_MAX;
 use serde_json::{Value, json};
 
 use super::{
-    Describe, answer, responses, schema_ref, shared,
+    Describe, answer, list, responses, schema_ref, shared,
     write::{BODY_ERRORS, body},
 };
 
@@ -30,7 +30,7 @@ impl Describe<'_> {
     }
 
     fn selection(&self) -> Value {
-        let mut filter = self.filter();
+        let mut filter = list::filter(self.collection);
         filter["required"] = true.into();
         let number = json!({"type": "integer", "format": "int32", "minimum": 1, "maximum": RECORDS_MAX});
         let max = "How many records there may be at most.";

@@ -4,12 +4,13 @@
 use model::Collection;
 use serde_json::{Value, json};
 
-use super::{Describe, query, responses};
+use super::{Describe, list, query, responses};
 use crate::api::document::{schema_ref, shared};
 
 /// The operations of the path for exports.
 pub(super) fn export(describe: &Describe<'_>) -> Value {
-    let name = describe.collection.name();
+    let collection = describe.collection;
+    let name = collection.name();
     let description = "All records that a list would show, one after another while they are read; oldest first unless `sort` says otherwise. A \
                        stream that breaks off is not ended as HTTP wants it, so clients report it as an error. In CSV the first row has the \
                        names, null is an empty cell, lists and JSON are JSON text. Texts are written as they are, also those that a \
@@ -17,7 +18,7 @@ pub(super) fn export(describe: &Describe<'_>) -> Value {
     let mut operation = describe.operation("export", &format!("Export records of {name}"), description);
     let format = json!({"type": "string", "enum": ["ndjson", "csv"], "default": "ndjson"});
     let format = json!({"name": "format", "in": "query", "required": false, "description": "How records are written.", "schema": format});
-    operation["parameters"] = json!([format, describe.filter(), describe.sort(), describe.fields()]);
+    operation["parameters"] = json!([format, list::filter(collection), list::sort(collection), list::fields(collection)]);
     let text = json!({"schema": {"type": "string"}});
     let mut good = json!({"description": "The records.", "content": {"application/x-ndjson": text, "text/csv": text}});
     good["headers"] = json!({"Content-Disposition": {"description": "The name of the file.", "schema": {"type": "string"}}});
