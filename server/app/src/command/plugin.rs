@@ -2,7 +2,7 @@
 
 mod project;
 
-mod remote;
+pub(super) mod remote;
 
 mod fixture;
 
