@@ -209,6 +209,12 @@ impl Plan {
         &self.unconditional
     }
 
+    /// True unless the field is closed in every record that passes: what somebody who may see only parts is told about.
+    #[must_use]
+    pub fn may_open(&self, field: &str) -> bool {
+        self.access != Access::Never && self.access_to(field) != Access::Never
+    }
+
     /// Of the records that pass, those in which the field is open.
     pub(crate) fn access_to(&self, field: &str) -> Access {
         let grants: Vec<_> = self.grants.iter().filter(|grant| grant.fields.contains(field)).collect();

@@ -6,7 +6,11 @@ use model::{Collection, FieldType};
 use serde_json::{Value, json};
 
 use super::{
-    Object, schema_ref,
+    Object,
+    audience::Sight,
+    examples,
+    fields::Place,
+    schema_ref,
     schemas::{self, Schemas},
     shared::{self, BEARER},
 };
@@ -15,8 +19,9 @@ use super::{
 const BODY_ERRORS: [&str; 5] = ["409", "413", "415", "422", "500"];
 
 /// The paths of a collection by name.
-pub(super) fn of(collection: &Collection, tag: &str) -> Object {
-    let describe = Describe { collection, tag, schemas: schemas::names(collection) };
+pub(super) fn of(sight: &Sight, tag: &str) -> Object {
+    let collection = &sight.askable;
+    let describe = Describe { collection, sight, tag, schemas: schemas::names(sight) };
     let many = json!({"get": describe.list(), "post": describe.create()});
     let one = json!({
         "get": describe.get(),
@@ -30,7 +35,9 @@ pub(super) fn of(collection: &Collection, tag: &str) -> Object {
 }
 
 struct Describe<'a> {
+    /// With the fields that can be asked for.
     collection: &'a Collection,
+    sight: &'a Sight,
     tag: &'a str,
     schemas: Schemas,
 }
@@ -65,7 +72,7 @@ impl Describe<'_> {
         answer["headers"] = json!({"ETag": shared::header("ETag"), "Location": shared::header("Location")});
         let description = "Plugins may fill in, change or refuse what was sent. The answer has what the caller may read of it.";
         let mut operation = self.operation("create", &format!("Create a record of {}", self.collection.name()), description);
-        operation["requestBody"] = body(&self.schemas.create);
+        operation["requestBody"] = body(&self.schemas.create, examples::draft(&self.sight.creatable, Place::Create));
         operation["responses"] = responses("201", answer, &BODY_ERRORS);
         operation
     }
@@ -83,7 +90,7 @@ impl Describe<'_> {
         let description = "A JSON merge patch (RFC 7396): fields that are absent stay, `null` empties a field.";
         let mut operation = self.operation("update", &format!("Change a record of {}", self.collection.name()), description);
         operation["parameters"] = json!([shared::parameter("RecordId"), shared::parameter("IfMatch")]);
-        operation["requestBody"] = body(&self.schemas.update);
+        operation["requestBody"] = body(&self.schemas.update, examples::draft(&self.sight.updatable, Place::Update));
         operation["responses"] = responses("200", self.record("The changed record."), &[&["404", "412"], &BODY_ERRORS[..]].concat());
         operation
     }
@@ -92,7 +99,7 @@ impl Describe<'_> {
         let description = "Fields that are absent get their default or become `null`; secrets and fields that cannot be changed stay.";
         let mut operation = self.operation("replace", &format!("Replace a record of {}", self.collection.name()), description);
         operation["parameters"] = json!([shared::parameter("RecordId"), shared::parameter("IfMatch")]);
-        operation["requestBody"] = body(&self.schemas.replace);
+        operation["requestBody"] = body(&self.schemas.replace, examples::draft(&self.sight.updatable, Place::Replace));
         operation["responses"] =
             responses("200", self.record("The new version of the record."), &[&["404", "412"], &BODY_ERRORS[..]].concat());
         operation
@@ -144,25 +151,34 @@ impl Describe<'_> {
     }
 
     fn fields(&self) -> Value {
-        let description = format!("Only these fields (and always `id`), separated by commas. Fields: {}.", self.named(|_, _| true));
-        query("fields", &description)
+        let names = names_of(&self.sight.readable, &self.sight.system_fields, |_, _| true);
+        query("fields", &format!("Only these fields (and always `id`), separated by commas. Fields: {names}."))
     }
 
-    /// The readable fields that a parameter can name, for people.
+    /// The fields that a list can be asked about, for people.
     fn named(&self, wanted: impl Fn(FieldType, bool) -> bool) -> String {
-        let readable = self.collection.fields().filter(|field| !field.is_secret() && wanted(field.kind, field.many));
-        let names = readable.map(|field| field.name.as_str());
-        let quoted: Vec<String> = ["id"].into_iter().chain(names).chain(["created", "updated"]).map(|name| format!("`{name}`")).collect();
-        quoted.join(", ")
+        names_of(self.collection, &self.sight.system_fields, wanted)
     }
+}
+
+fn names_of(collection: &Collection, system_fields: &[&str], wanted: impl Fn(FieldType, bool) -> bool) -> String {
+    let readable = collection.fields().filter(|field| !field.is_secret() && wanted(field.kind, field.many));
+    let (first, last) = system_fields.split_at(1.min(system_fields.len()));
+    let names = first.iter().copied().chain(readable.map(|field| field.name.as_str())).chain(last.iter().copied());
+    let quoted: Vec<String> = names.map(|name| format!("`{name}`")).collect();
+    quoted.join(", ")
 }
 
 fn query(name: &str, description: &str) -> Value {
     json!({"name": name, "in": "query", "required": false, "description": description, "schema": {"type": "string"}})
 }
 
-fn body(schema: &str) -> Value {
-    json!({"required": true, "content": {"application/json": {"schema": schema_ref(schema)}}})
+fn body(schema: &str, example: Option<Value>) -> Value {
+    let mut content = json!({"schema": schema_ref(schema)});
+    if let Some(example) = example {
+        content["example"] = example;
+    }
+    json!({"required": true, "content": {"application/json": content}})
 }
 
 fn answer(description: &str, schema: Value) -> Value {
