@@ -27,7 +27,9 @@ enum Need {
 
 /// Leaves only what the audience may do. `sights` are those of all collections.
 pub(super) fn keep_fixed(paths: &mut Object, audience: Audience<'_>, sights: &[Sight]) {
-    keep(paths, |path, method, _| is_met(&need(path, method), audience, sights));
+    if let Audience::Caller { .. } = audience {
+        keep(paths, |path, method, _| is_met(&need(path, method), audience, sights));
+    }
 }
 
 /// Leaves only what can be done with records of a collection.
