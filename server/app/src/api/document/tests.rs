@@ -1,3 +1,7 @@
+mod newer;
+
+mod whole;
+
 use std::{collections::HashSet, io::Read};
 
 use model::collection::Definition;
