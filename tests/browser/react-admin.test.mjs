@@ -117,11 +117,12 @@ test("a post is created", async () => {
   assert.deepEqual([views, status, published], [77, "live", true]);
 });
 
-test("a refusal of the server is shown, and nothing is written", async () => {
+test("a refusal of the server is shown beside its field, and nothing is written", async () => {
   await page.getByRole("cell", { name: "Written in the browser" }).click();
   await page.locator("input[name=views]").fill("-1");
   await page.getByRole("button", { name: "Save" }).click();
   await page.getByText("the record is not valid").waitFor();
+  await page.locator(".ra-input-views").getByText("must be at least 0").waitFor();
   await watch.screenshot("react-admin-5-refused");
   assert.equal((await storedPost("Written in the browser")).views, 77);
 });

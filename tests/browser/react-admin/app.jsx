@@ -50,9 +50,18 @@ const authProvider = {
   async getPermissions() {},
 };
 
-const dataProvider = simpleRestProvider(`${api}/api/records`, (url, options = {}) =>
-  fetchUtils.fetchJson(url, { ...options, user: { authenticated: true, token: `Bearer ${token}` } }),
-);
+/** Adds the token. What the server finds wrong with fields is handed on under their names, where react-admin shows it. */
+async function http(url, options = {}) {
+  try {
+    return await fetchUtils.fetchJson(url, { ...options, user: { authenticated: true, token: `Bearer ${token}` } });
+  } catch (error) {
+    const wrong = (error.body?.errors ?? []).map(({ pointer, message }) => [pointer.slice(1).replaceAll("/", "."), message]);
+    if (wrong.length > 0) error.body.errors = { ...Object.fromEntries(wrong), root: { serverError: error.message } };
+    throw error;
+  }
+}
+
+const dataProvider = simpleRestProvider(`${api}/api/records`, http);
 
 /** A server of one's own can be reached without the internet, for which a browser would let every query wait. */
 const always = { networkMode: "always" };
