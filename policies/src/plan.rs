@@ -209,10 +209,10 @@ impl Plan {
         &self.unconditional
     }
 
-    /// True unless the field is closed in every record that passes: what somebody who may see only parts is told about.
+    /// True if there may be a record that passes and shows the field.
     #[must_use]
-    pub fn may_open(&self, field: &str) -> bool {
-        self.access != Access::Never && self.access_to(field) != Access::Never
+    pub fn may_show(&self, field: &str) -> bool {
+        self.access_to(field) != Access::Never
     }
 
     /// Of the records that pass, those in which the field is open.

@@ -62,7 +62,7 @@ impl Audience<'_> {
             Audience::Everybody => users.clone(),
             Audience::Caller { policies, caller } => {
                 let plan = policies.own_account_plan(caller, users);
-                users.only(|field| plan.may_open(&field.name))
+                users.only(|field| plan.may_show(&field.name))
             }
         }
     }
@@ -77,9 +77,9 @@ impl Sight {
 
     fn under(collection: &Collection, plans: [(Action, std::sync::Arc<Plan>); 4]) -> Self {
         let [(_, create), (_, read), (_, update), _] = &plans;
-        let may_name = |plan: &Plan| collection.only(|field| plan.may_open(&field.name));
+        let may_name = |plan: &Plan| collection.only(|field| plan.may_show(&field.name));
         let certain: &FieldMask = read.unconditional_fields();
-        let shown = |name: &&str| *name == "id" || read.may_open(name);
+        let shown = |name: &&str| *name == "id" || read.may_show(name);
         Self {
             askable: collection.only(|field| certain.contains(&field.name)),
             readable: may_name(read),
