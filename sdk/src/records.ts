@@ -1,4 +1,5 @@
 /** The records of one collection: the paths under `/api/records/NAME`. */
+import { lines } from "./lines.js";
 import type { Answer, Call, Send } from "./transport.js";
 import type { AnyCollection } from "./types.js";
 
@@ -6,9 +7,22 @@ export interface CallOptions {
   signal?: AbortSignal;
 }
 
-export interface WriteOptions extends CallOptions {
+export interface CreateOptions extends CallOptions {
+  /**
+   * Makes the write happen once: the same write with the same key within a day gets the answer that it had. Only for those
+   * who are signed in. A client with `retries` makes keys of its own.
+   */
+  idempotencyKey?: string | undefined;
+}
+
+export interface WriteOptions extends CreateOptions {
   /** Write only if the record is still the one with this tag (see `etag`); otherwise 412 `record.version_mismatch`. */
   ifMatch?: string | undefined;
+}
+
+export interface UpsertOptions extends CreateOptions {
+  /** The unique field (or fields, with commas) by which the record is found; or `id`. */
+  on: string;
 }
 
 export interface Page<Record> {
@@ -59,15 +73,34 @@ export class Collection<Types extends AnyCollection> {
     }
   }
 
-  async create(draft: Types["create"], options?: CallOptions): Promise<Types["record"]> {
-    return record(await this.#many("post", { body: draft, signal: options?.signal }));
+  async create(draft: Types["create"], options?: CreateOptions): Promise<Types["record"]> {
+    return record(await this.#many("post", { body: draft, ...write(options) }));
+  }
+
+  /** Creates all of up to 1,000 records, or none. */
+  async createMany(drafts: readonly Types["create"][], options?: CreateOptions): Promise<Types["record"][]> {
+    return (await this.#many("post", { body: drafts, ...write(options) })).body as Types["record"][];
+  }
+
+  /** Creates the record, or changes the one that has the same value in `options.on`. */
+  async upsert(draft: Types["create"], options: UpsertOptions): Promise<Types["record"]> {
+    return record(await this.#many("post", { body: draft, query: { upsert: options.on }, ...write(options) }));
+  }
+
+  /** Creates or changes all of up to 1,000 records, or none. */
+  async upsertMany(drafts: readonly Types["create"][], options: UpsertOptions): Promise<Types["record"][]> {
+    const { body } = await this.#many("post", { body: drafts, query: { upsert: options.on }, ...write(options) });
+    return body as Types["record"][];
   }
 
   async get(id: string, options?: CallOptions): Promise<Types["record"]> {
     return record(await this.#one("get", id, { signal: options?.signal }));
   }
 
-  /** Changes the fields in `change` and leaves the others; `null` empties a field. */
+  /**
+   * Changes the fields in `change` and leaves the others; `null` empties a field, and a name with `+` or `-` behind it adds
+   * to what is stored or takes from it.
+   */
   async update(id: string, change: Types["update"], options?: WriteOptions): Promise<Types["record"]> {
     return record(await this.#one("patch", id, { body: change, ...write(options) }));
   }
@@ -80,6 +113,22 @@ export class Collection<Types extends AnyCollection> {
   /** Returns the record as it was. */
   async delete(id: string, options?: WriteOptions): Promise<Types["record"]> {
     return record(await this.#one("delete", id, write(options)));
+  }
+
+  /** Counts, sums and compares the records that match, by group. */
+  async aggregate(query?: Types["aggregateQuery"], options?: CallOptions): Promise<Types["group"][]> {
+    const path = "/api/records/{collection}/aggregate";
+    const { body } = await this.send("get", path, { path: { collection: this.name }, query, signal: options?.signal });
+    return body as Types["group"][];
+  }
+
+  /** Every record that matches, in one answer that is read as it arrives: for whole collections. */
+  export(query: Types["exportQuery"] & { fields: {} }, options?: CallOptions): AsyncGenerator<Partial<Types["record"]>, void>;
+  export(query?: Types["exportQuery"] & { fields?: undefined }, options?: CallOptions): AsyncGenerator<Types["record"], void>;
+  async *export(query?: Types["exportQuery"], options?: CallOptions): AsyncGenerator<unknown, void> {
+    const path = "/api/records/{collection}/export";
+    const call = { path: { collection: this.name }, query, signal: options?.signal, parseAs: "stream" } as const;
+    yield* lines((await this.send("get", path, call)).body as ReadableStream<Uint8Array>);
   }
 
   #many(method: "get" | "post", call: Call): Promise<Answer> {
@@ -98,5 +147,6 @@ function record({ body, headers }: Answer): object {
 }
 
 function write(options?: WriteOptions): Call {
-  return { headers: { "If-Match": options?.ifMatch }, signal: options?.signal };
+  const headers = { "If-Match": options?.ifMatch, "Idempotency-Key": options?.idempotencyKey };
+  return { headers, signal: options?.signal };
 }
