@@ -6,7 +6,7 @@ IRONRULE = $(CARGO_TARGET_DIR)/release/ironrule
 DATA_DIR ?= data
 LISTEN ?= 127.0.0.1:8090
 
-.PHONY: run build test test-rust test-policies test-web lint bench plugins clean-data
+.PHONY: run build test test-rust test-policies test-plugins test-web lint bench plugins clean-data
 
 ## Build in release and serve the demo shop on an embedded database under ./data.
 run: build
@@ -17,7 +17,7 @@ build:
 	cargo build --release --workspace --bins
 
 ## Everything: format, lints, Rust tests on real parts, the document, the SDK, other clients, and pages in a real browser.
-test: lint test-rust test-policies test-web
+test: lint test-rust test-policies test-plugins test-web
 
 lint: 
 	@.ci/prerequisites test
@@ -35,6 +35,13 @@ test-policies: build
 	$(IRONRULE) policy lint policies
 	$(IRONRULE) policy test server/app/demo/shop
 	$(IRONRULE) policy lint server/app/demo/shop
+
+## The SDKs of plugins, and the examples with their fixtures: as they are committed, and built anew where that can be done.
+test-plugins: build
+	@.ci/prerequisites test
+	cd plugins/guest-ts && npm test --silent
+	CARGO_TARGET_DIR=$(HOME)/.cache/ironrule/guest-target cargo test --quiet --locked --manifest-path plugins/guest-rust/Cargo.toml
+	IRONRULE=$(IRONRULE) plugins/examples/check.sh
 
 test-web:
 	@.ci/prerequisites test

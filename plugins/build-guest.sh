@@ -3,6 +3,7 @@
 #
 #   plugins/build-guest.sh DIR [OUTPUT]
 #   plugins/build-guest.sh plugins/examples/order-guard
+#   eval "$(plugins/build-guest.sh --environment)"      # for `ironrule plugin build` and `cargo` itself, in this shell
 #
 # Exit code 3: there is no compiler for the target, and none can be had.
 #
@@ -39,22 +40,23 @@ apt() {
     apt-get -q -o Dir::State::Lists="$cache/apt-lists" -o Dir::Cache="$cache/apt-cache" -o APT::Sandbox::User="$(id -un)" "$@"
 }
 
+# What an installation would bring, into a folder, without installing it.
+fetch_debian_packages() (
+    cd "$1" || exit
+    apt update || say "apt could not renew its lists; going on with what there is"
+    apt install --simulate --no-install-recommends rustc-web cargo-web rust-web-src > simulation || exit
+    # shellcheck disable=SC2046 # names of packages have no spaces
+    apt download $(sed -n 's/^Inst \([^ ]*\) .*/\1/p' simulation) || exit
+    for package in *.deb; do dpkg -x "$package" unpacked || exit; done
+)
+
 unpack_debian_compiler() {
     [ -x "$cache/rustc-web/usr/bin/rustc" ] && return
     command -v apt-get >/dev/null || no_compiler "no $target: run rustup target add $target (or use a Debian with rustc-web)"
     say "unpacking Debian's rustc-web into $cache/rustc-web"
     local debs; debs=$(mktemp -d)
     mkdir -p "$cache/apt-lists/partial" "$cache/apt-cache/archives/partial"
-    (
-        cd "$debs"
-        apt update || say "apt could not renew its lists; going on with what there is"
-        # what an installation would bring, without installing it
-        apt install --simulate --no-install-recommends rustc-web cargo-web rust-web-src > simulation
-        sed -n 's/^Inst \([^ ]*\) .*/\1/p' simulation > packages
-        # shellcheck disable=SC2046 # names of packages have no spaces
-        apt download $(cat packages)
-        for package in *.deb; do dpkg -x "$package" unpacked; done
-    ) >&2
+    fetch_debian_packages "$debs" >&2 || no_compiler "Debian's packages could not be fetched"
     rm -rf "$cache/rustc-web" "$cache/apt-lists" "$cache/apt-cache"; mv "$debs/unpacked" "$cache/rustc-web"; rm -rf "$debs"
 }
 
@@ -91,6 +93,15 @@ use_debian_compiler() {
     flags="--sysroot $cache/wasm-sysroot"
 }
 
+# What lets the cargo of a shell build for the target; nothing where it can do so already.
+environment() {
+    if has_rustup_target; then return; fi
+    use_debian_compiler
+    export PATH="$cache/rustc-web/usr/bin:$PATH" CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="$flags"
+    export -p | grep -E ' (PATH|RUSTC|LD_LIBRARY_PATH|CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_(LINKER|RUSTFLAGS))='
+}
+
+if [ "${1:-}" = --environment ]; then environment; exit; fi
 { [ $# -eq 1 ] || [ $# -eq 2 ]; } && [ -f "$1/Cargo.toml" ] || fail "usage: build-guest.sh DIR [OUTPUT] (DIR is a folder with a Cargo.toml)"
 crate=$(cd "$1" && pwd)
 file=$(sed -n 's/^name *= *"\(.*\)"/\1/p' "$crate/Cargo.toml" | head -1 | tr - _).wasm

@@ -73,6 +73,8 @@ export interface WriteRule<T = Record<string, any>> {
   operations: Operation[];
   /** Rules with a lower number run first. */
   order?: number;
+  /** A line for the operator. */
+  summary?: string;
   /** Must not be async: host calls answer at once. */
   run(context: Context<T>): void | Partial<T> | null;
 }
@@ -88,7 +90,13 @@ export function afterCommit<T = Record<string, any>>(
   },
 ): Rule;
 
-export function scheduled(rule: { name: string; /** Five fields, in UTC. */ schedule: string; run(context: Context): void }): Rule;
+export function scheduled(rule: {
+  name: string;
+  /** Five fields, in UTC. */
+  schedule: string;
+  summary?: string;
+  run(context: Context): void;
+}): Rule;
 
 export function endpoint(rule: {
   name: string;

@@ -75,20 +75,17 @@ globalThis.console = { ...log, log: log.info, trace: log.debug };
 
 // What the engine offers itself is frozen when the plugin is compiled: every instance would draw the same numbers at the same moment.
 Math.random = () => {
-  let value = 0;
-  for (const byte of host.random(7)) value = value * 256 + byte;
-  return (value % 2 ** 53) / 2 ** 53;
+  // 53 bits, as many as a number holds exactly.
+  const [first, ...bytes] = host.random(7);
+  return bytes.reduce((value, byte) => value * 256 + byte, first % 32) / 2 ** 53;
 };
 const EngineDate = Date;
-globalThis.Date = class Date extends EngineDate {
-  constructor(...parts) {
-    if (parts.length === 0) super(Number(host.now()));
-    else super(...parts);
-  }
-  static now() {
-    return Number(host.now());
-  }
-};
+EngineDate.now = () => Number(host.now());
+globalThis.Date = new Proxy(EngineDate, {
+  construct: (date, parts, made) => Reflect.construct(date, parts.length === 0 ? [date.now()] : parts, made),
+  apply: (date) => new date(date.now()).toString(),
+});
+EngineDate.prototype.constructor = globalThis.Date;
 globalThis.crypto = {
   getRandomValues(array) {
     const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);

@@ -1,13 +1,16 @@
 //! How wasmtime is set up. The figures behind each value: `docs/ARCHITECTURE.md`.
 
+use std::fs;
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 use std::time::Duration;
-use std::{fs, thread};
 
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Result};
 
-/// How often running guests are interrupted: to let other tasks have the thread, and to be ended.
-pub(crate) const TICK: Duration = Duration::from_millis(10);
+use crate::clock::Clock;
+
+/// How often running guests are interrupted: to let other tasks have the thread, to go elsewhere, and to be ended.
+pub(crate) const TICK: Duration = Duration::from_millis(2);
 /// Instances that fit into the pool.
 pub(crate) const SLOTS: u32 = 128;
 /// The most that a guest can have, whatever its limits say.
@@ -20,12 +23,12 @@ const TABLES: u32 = 4;
 /// Entries of a guest's tables; the JavaScript engines need thousands.
 pub(crate) const TABLE_ELEMENTS: usize = 20_000;
 
-/// An engine whose epoch moves every [`TICK`] for as long as somebody uses it.
-pub(crate) fn start() -> Result<Engine> {
+/// An engine, and the clock that moves its epoch every [`TICK`].
+pub(crate) fn start() -> Result<(Engine, Arc<Clock>)> {
     let pool = InstanceAllocationStrategy::Pooling(pool());
     let engine = Engine::new(base().epoch_interruption(true).allocation_strategy(pool))?;
-    tick(&engine)?;
-    Ok(engine)
+    let clock = Clock::start(&engine)?;
+    Ok((engine, clock))
 }
 
 /// An engine that counts instructions instead of watching the clock, so that the same call costs the same everywhere. Its
@@ -105,17 +108,4 @@ impl Hasher for Blake3 {
 /// In doubt, yes.
 fn has_swap() -> bool {
     fs::read_to_string("/proc/swaps").map_or(true, |swaps| swaps.lines().count() > 1)
-}
-
-/// The thread holds the engine weakly and ends with its last user.
-fn tick(engine: &Engine) -> Result<()> {
-    let engine = engine.weak();
-    thread::Builder::new().name("plugin-clock".to_owned()).spawn(move || {
-        while let Some(engine) = engine.upgrade() {
-            engine.increment_epoch();
-            drop(engine);
-            thread::sleep(TICK);
-        }
-    })?;
-    Ok(())
 }

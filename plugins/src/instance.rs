@@ -1,12 +1,14 @@
 //! One instance of a plugin, seen from the host: the world it lives in, and what the running call may still use.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
 use wasmtime::Result;
 
+use crate::apart;
 use crate::contract::types;
 use crate::engine::TICK;
 use crate::limits::Limits;
@@ -69,6 +71,8 @@ pub(crate) struct Call {
     random: u64,
     started: Instant,
     ticks: u64,
+    /// Tells whoever polls this call to go on with it elsewhere.
+    go: Arc<AtomicBool>,
 }
 
 impl Call {
@@ -96,11 +100,17 @@ impl Call {
             random: seed,
             started: Instant::now(),
             ticks: 0,
+            go: Arc::default(),
         }
     }
 
     pub(crate) fn elapsed(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    /// Set when the guest has computed for so long that it has to go elsewhere.
+    pub(crate) fn go(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.go)
     }
 
     fn log(&mut self, limits: &Limits, level: LogLevel, mut message: String, fields: String) {
@@ -144,9 +154,11 @@ impl Instance {
     pub(crate) fn has_time_left(&mut self) -> bool {
         let call = &mut self.call;
         call.ticks += 1;
-        let allowed = Duration::from_millis(self.terms.limits.call_ms);
-        let computing = call.elapsed().saturating_sub(call.in_host);
-        computing <= allowed || TICK * u32::try_from(call.ticks).unwrap_or(u32::MAX) <= allowed
+        let computing = call.elapsed().saturating_sub(call.in_host).min(TICK * u32::try_from(call.ticks).unwrap_or(u32::MAX));
+        if computing > apart::AFTER {
+            call.go.store(true, Ordering::Relaxed);
+        }
+        computing <= Duration::from_millis(self.terms.limits.call_ms)
     }
 
     pub(crate) fn wasi(&mut self) -> &mut Wasi {

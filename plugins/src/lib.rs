@@ -7,6 +7,8 @@
 //! delivered, too.
 
 mod answer;
+mod apart;
+mod clock;
 pub mod compile;
 mod componentize;
 mod contract;

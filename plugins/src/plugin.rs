@@ -2,12 +2,15 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use wasmtime::{Engine, Result, Store, UpdateDeadline};
 
 use crate::answer;
+use crate::apart::{self, Habits};
+use crate::clock::Clock;
 use crate::contract::{Bindings, Prelinked, types};
 use crate::instance::{Call, Instance, Terms};
 use crate::instances::Instances;
@@ -33,6 +36,7 @@ pub(crate) struct Loaded {
     pub(crate) terms: Arc<Terms>,
     pub(crate) lines: Lines,
     pub(crate) code: Code,
+    pub(crate) habits: Habits,
 }
 
 /// A component that is ready to be instantiated.
@@ -40,8 +44,8 @@ pub(crate) struct Code {
     pub(crate) engine: Engine,
     pub(crate) prelinked: Prelinked<Instance>,
     pub(crate) slots: Slots,
-    /// Whether the engine counts instructions.
-    pub(crate) metered: bool,
+    /// None where the engine counts instructions instead.
+    pub(crate) clock: Option<Arc<Clock>>,
 }
 
 /// An instance with the slot that it takes. The store goes before the slot is given back.
@@ -89,10 +93,10 @@ impl Plugin {
     /// Comes back within the limits and gives `records` back, whatever the guest does. When this future itself is dropped,
     /// the guest ends and `records` are dropped with it. Needs a tokio runtime with time.
     pub async fn run(&self, instances: &Instances, ground: Ground, records: Box<dyn Records>, event: Event) -> Run {
-        let Loaded { code, digest, terms, .. } = &*self.0;
+        let Loaded { code, digest, terms, habits, .. } = &*self.0;
         let wall = Duration::from_millis(terms.limits.wall_ms);
         let level = code.slots.level(event.depth);
-        let mut live = match instances.take(digest, level) {
+        let live = match instances.take(digest, level) {
             Some(mut live) => {
                 live.store.data_mut().begin(Call::new(records, ground, &event));
                 live
@@ -105,21 +109,38 @@ impl Plugin {
                 Err(busy) => return not_run(Call::new(records, ground, &event), busy),
             },
         };
-        let event = event.into();
-        let mut instantiate = None;
-        let called = timeout(wall, code.call_run(&mut live, &event, &terms.limits, &mut instantiate)).await;
-        let run = self.finish(&mut live, called.map_err(|_| too_slow(&terms.limits)), instantiate);
-        // What has misbehaved is not called again, and nothing is kept idle while others wait for its slot.
-        if !matches!(run.result, Err(Refusal::Failed(_) | Refusal::Host(_))) && live.slot.is_spare() {
+        let (rule, go) = (event.rule.clone(), live.store.data().call.go());
+        let begins_apart = habits.begins_apart(&rule);
+        let work = self.clone().call(live, event.into(), begins_apart, Arc::clone(&go));
+        let (run, live) = apart::run(work, begins_apart, &go).await;
+        if go.load(Ordering::Relaxed) || matches!(run.result, Err(Refusal::Failed(_))) {
+            habits.note(&rule);
+        }
+        if let Some(live) = live {
             instances.put(live);
         }
         run
     }
 
+    /// The call itself, until nothing is left to compute. Answers the instance as well if it can be used again.
+    async fn call(self, mut live: Live, event: types::Event, begins_apart: bool, go: Arc<AtomicBool>) -> (Run, Option<Live>) {
+        let Loaded { code, terms, .. } = &*self.0;
+        let mut instantiate = None;
+        let called = tokio::select! {
+            biased;
+            called = code.call_run(&mut live, &event, &terms.limits, &mut instantiate) => Ok(called),
+            () = too_long(&terms.limits, || begins_apart || go.load(Ordering::Relaxed)) => Err(too_slow(&terms.limits)),
+        };
+        let run = self.finish(&mut live, called, instantiate);
+        // What has misbehaved is not called again, and nothing is kept idle while others wait for its slot.
+        let again = !matches!(run.result, Err(Refusal::Failed(_) | Refusal::Host(_))) && live.slot.is_spare();
+        (run, again.then_some(live))
+    }
+
     /// Puts together what came out.
     fn finish(&self, live: &mut Live, called: Result<Result<Answer>, PluginFailure>, instantiate: Option<Duration>) -> Run {
         let Loaded { code, terms, lines, .. } = &*self.0;
-        let fuel = code.metered.then(|| fuel_of(&terms.limits).saturating_sub(live.store.get_fuel().unwrap_or_default()));
+        let fuel = code.clock.is_none().then(|| fuel_of(&terms.limits).saturating_sub(live.store.get_fuel().unwrap_or_default()));
         let (call, written) = live.store.data_mut().end();
         let answered = matches!(called, Ok(Ok(_)));
         let mut result = match called {
@@ -180,7 +201,7 @@ impl Code {
                 let begun = Instant::now();
                 let bindings = self.prelinked.instantiate_async(&mut *store).await?;
                 *instantiate = Some(begun.elapsed());
-                if self.metered {
+                if self.clock.is_none() {
                     store.set_fuel(fuel_of(limits))?;
                 }
                 bindings
@@ -194,8 +215,9 @@ impl Code {
         let mut store = Store::new(&self.engine, instance);
         store.limiter(|instance| &mut instance.memory);
         store.set_hostcall_fuel(limits.transfer_max_bytes);
-        if !self.metered {
-            store.epoch_deadline_callback(|mut store| {
+        if let Some(clock) = self.clock.clone() {
+            store.epoch_deadline_callback(move |mut store| {
+                clock.goes();
                 Ok(match store.data_mut().has_time_left() {
                     true => UpdateDeadline::Yield(1),
                     false => UpdateDeadline::Interrupt,
@@ -207,10 +229,11 @@ impl Code {
 
     /// Gives the guest the time of one call.
     fn arm(&self, store: &mut Store<Instance>, limits: &Limits) -> Result<()> {
-        if self.metered {
+        let Some(clock) = &self.clock else {
             store.set_fuel(fuel_of(limits))?;
             return store.fuel_async_yield_interval(Some(FUEL_YIELD));
-        }
+        };
+        clock.goes();
         store.set_epoch_deadline(1);
         Ok(())
     }
@@ -273,6 +296,15 @@ fn run(call: Call, result: Result<Outcome, Refusal>, instantiate: Option<Duratio
 
 fn fuel_of(limits: &Limits) -> u64 {
     limits.call_ms.saturating_mul(FUEL_PER_MS)
+}
+
+/// Ends when a call has taken too long: later where it waits for its turn behind everybody else.
+async fn too_long(limits: &Limits, is_apart: impl Fn() -> bool) {
+    let wall = Duration::from_millis(limits.wall_ms);
+    sleep(wall).await;
+    if is_apart() {
+        sleep(wall * (apart::PATIENCE - 1)).await;
+    }
 }
 
 fn too_slow(limits: &Limits) -> PluginFailure {

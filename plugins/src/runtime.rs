@@ -5,6 +5,8 @@ use std::sync::Arc;
 use wasmtime::Engine;
 use wasmtime::component::{HasSelf, Linker};
 
+use crate::apart::Habits;
+use crate::clock::Clock;
 use crate::compile::Compiler;
 use crate::contract::{self, Bindings, Prelinked};
 use crate::instance::{Instance, Terms};
@@ -19,6 +21,8 @@ use crate::{Error, engine, wasi};
 #[derive(Clone)]
 pub struct Runtime {
     engine: Engine,
+    /// None where instructions are counted instead.
+    clock: Option<Arc<Clock>>,
     compiler: Compiler,
     /// The contract and nothing else.
     linker: Linker<Instance>,
@@ -26,7 +30,6 @@ pub struct Runtime {
     wasi_linker: Linker<Instance>,
     slots: Slots,
     limits: Limits,
-    metered: bool,
 }
 
 impl Runtime {
@@ -35,7 +38,8 @@ impl Runtime {
     /// # Errors
     /// [`Error::Engine`] if the machine cannot reserve the instance pool.
     pub fn new(limits: Limits, compiler: Compiler) -> Result<Self, Error> {
-        Self::on(engine::start(), limits, compiler, false)
+        let (engine, clock) = engine::start().map_err(Error::Engine)?;
+        Self::on(engine, Some(clock), limits, compiler)
     }
 
     /// A runtime that counts instructions instead of watching the clock: the same call costs the same on every machine.
@@ -44,18 +48,17 @@ impl Runtime {
     /// # Errors
     /// [`Error::Engine`] if the engine cannot be started.
     pub fn metered(limits: Limits) -> Result<Self, Error> {
-        Self::on(engine::metered(), limits, Compiler::here(), true)
+        Self::on(engine::metered().map_err(Error::Engine)?, None, limits, Compiler::here())
     }
 
-    fn on(engine: wasmtime::Result<Engine>, limits: Limits, compiler: Compiler, metered: bool) -> Result<Self, Error> {
-        let engine = engine.map_err(Error::Engine)?;
+    fn on(engine: Engine, clock: Option<Arc<Clock>>, limits: Limits, compiler: Compiler) -> Result<Self, Error> {
         let mut linker = Linker::new(&engine);
         Bindings::add_to_linker::<_, HasSelf<Instance>>(&mut linker, |instance| instance).map_err(Error::Engine)?;
         let mut wasi_linker = linker.clone();
         wasi::link(&mut wasi_linker).map_err(Error::Engine)?;
         let slots = Slots::new(limits.concurrent_calls);
         let limits = Limits { memory_max_bytes: limits.memory_max_bytes.min(engine::MEMORY_MAX_BYTES), ..limits };
-        Ok(Self { engine, compiler, linker, wasi_linker, slots, limits, metered })
+        Ok(Self { engine, clock, compiler, linker, wasi_linker, slots, limits })
     }
 
     /// What compiles for this runtime; also JavaScript.
@@ -83,7 +86,7 @@ impl Runtime {
         let linker = if contract::check(&component)? { &self.wasi_linker } else { &self.linker };
         let linked = linker.instantiate_pre(&component).map_err(Error::Contract)?;
         let prelinked = Prelinked::new(linked).map_err(Error::Contract)?;
-        let code = Code { engine: self.engine.clone(), prelinked, slots: self.slots.clone(), metered: self.metered };
+        let code = Code { engine: self.engine.clone(), prelinked, slots: self.slots.clone(), clock: self.clock.clone() };
 
         let text = code.manifest(&self.limits).await.map_err(|failure| {
             let stack = failure.stack.map(|stack| format!("\n{stack}")).unwrap_or_default();
@@ -92,6 +95,7 @@ impl Runtime {
         let manifest = Manifest::parse(&text)?;
         let limits = self.limits.lowered_to(&manifest.limits);
         let terms = Terms { limits, jobs: manifest.jobs(), settings: manifest.defaults() };
-        Ok(Plugin::new(Loaded { manifest, digest: digest.into(), terms: Arc::new(terms), lines, code }))
+        let habits = Habits::of(manifest.rules.iter().map(|rule| rule.name.as_str()));
+        Ok(Plugin::new(Loaded { manifest, digest: digest.into(), terms: Arc::new(terms), lines, code, habits }))
     }
 }

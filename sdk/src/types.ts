@@ -36,6 +36,7 @@ export interface AnyCollection {
 /** Everything about collection `Name` in one place. */
 export interface CollectionTypes<Paths, Name extends CollectionName<Paths>> {
   record: Extract<Content<Response<Operation<Paths, `/api/records/${Name}/{id}`, "get">, 200>>, object>;
+  /** One record; the document allows an array of them as well. */
   create: One<Body<Operation<Paths, `/api/records/${Name}`, "post">>>;
   update: Modified<One<Body<Operation<Paths, `/api/records/${Name}/{id}`, "patch">>>>;
   replace: One<Body<Operation<Paths, `/api/records/${Name}/{id}`, "put">>>;

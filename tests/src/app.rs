@@ -134,6 +134,19 @@ impl TestApp {
         self.server().address()
     }
 
+    /// The same without the scheme: `127.0.0.1:PORT`.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        let address = self.address();
+        address.split_once("://").map_or(address, |(_, host)| host)
+    }
+
+    /// The process that runs now.
+    #[must_use]
+    pub fn process_id(&self) -> u32 {
+        self.server().process_id()
+    }
+
     /// Everything that it has printed, over all its starts.
     #[must_use]
     pub fn output(&self) -> String {

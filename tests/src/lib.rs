@@ -5,12 +5,14 @@
 mod answer;
 mod app;
 mod client;
+mod raw;
 mod server;
 mod wait;
 
 pub use answer::{Answer, Problem};
 pub use app::{ADMIN_EMAIL, DEMO_PASSWORD, Database, Options, PASSWORD, TestApp};
 pub use client::{Client, Request, url};
+pub use raw::{Raw, RawAnswer, request};
 pub use reqwest::Method;
 pub use server::{Server, binary, repository, run};
 pub use wait::{DEADLINE, eventually};

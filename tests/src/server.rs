@@ -113,6 +113,12 @@ impl Server {
         &self.address
     }
 
+    /// The id of the process.
+    #[must_use]
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Ends it as the operating system would in an accident: nothing is flushed, nobody is told.
     ///
     /// # Panics

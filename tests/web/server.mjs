@@ -87,7 +87,8 @@ export class Server {
   }
 }
 
-function findBinary() {
+/** The binary under test. */
+export function findBinary() {
   const target = process.env.CARGO_TARGET_DIR ?? join(homedir(), ".cache/ironrule/target");
   const binary = process.env.IRONRULE_BIN ?? join(target, "release/ironrule");
   if (!existsSync(binary)) throw new Error(`there is no \`${binary}\`: build it first, or name one in IRONRULE_BIN`);

@@ -1,7 +1,13 @@
 //! Business rules for Ironrule, written in Rust.
 //!
-//! ```ignore
+//! ```
 //! use ironrule_rules::prelude::*;
+//! use serde::Deserialize;
+//!
+//! #[derive(Deserialize)]
+//! struct Post {
+//!     title: String,
+//! }
 //!
 //! fn plugin() -> Plugin {
 //!     Plugin::new("titles", env!("CARGO_PKG_VERSION")).rule(Rule::before_write("no-shouting", "posts").on([Create, Update]), no_shouting)
@@ -16,6 +22,7 @@
 //! }
 //!
 //! ironrule_rules::export!(plugin);
+//! # fn main() {}
 //! ```
 //!
 //! A rule is asked before a write ([`Rule::before_write`]), after its commit ([`Rule::after_commit`]), by a job of the plugin

@@ -1,4 +1,4 @@
-import { beforeWrite, definePlugin } from "@ironrule/rules";
+import { beforeWrite, definePlugin, log } from "@ironrule/rules";
 
 export const rules = definePlugin({
   name: "PLUGIN_NAME",
@@ -11,6 +11,7 @@ export const rules = definePlugin({
       run({ after, fail, patch }) {
         const title = String(after.title ?? "");
         if (title !== "" && title === title.toUpperCase() && title !== title.toLowerCase()) {
+          log.info("refused a title", { title });
           fail("/title", "title.shouting", "do not shout");
           return;
         }

@@ -11,6 +11,10 @@ mod problem;
 
 mod boundary;
 
+mod trail;
+
+mod compression;
+
 mod cors;
 
 mod payload;
@@ -20,6 +24,8 @@ mod visitor;
 mod explorer;
 
 mod records;
+
+mod batch;
 
 mod auth;
 
@@ -48,8 +54,9 @@ use model::{Caller, Principal};
 use poem::{EndpointExt, Route};
 use poem_openapi::OpenApiService;
 
-use crate::{App, Error, endpoints, world::World};
+use crate::{App, Error, endpoints, server::Proxies, world::World};
 use document::{Audience, Document, Ground, Group, Wanted};
+pub(crate) use problem::busy;
 use serve::Endpoint;
 use setup::Setup;
 
@@ -93,13 +100,14 @@ fn fixed_api() -> OpenApiService<Fixed, ()> {
 /// [`Error::Configuration`] names the setting that is wrong.
 pub fn endpoint(app: &Arc<App>, setup: Setup, address: SocketAddr) -> Result<Endpoint, Error> {
     let cors = cors::Cors::new(&app.config)?;
-    let url = app.config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+    let url = app.config.url(address);
     let service = fixed_api();
     let methods = boundary::Methods::of(&SPEC);
     let routes = Route::new()
         .at("/api/records/:collection", records::Records)
         .at("/api/records/:collection/aggregate", records::Aggregate)
         .at("/api/records/:collection/:id", records::Record)
+        .at("/api/batch", batch::Batch)
         .at("/api/ext/*path", ext::Ext)
         .at("/metrics", watch::Metrics)
         .at("/openapi.json", system::OpenApi)
@@ -111,7 +119,8 @@ pub fn endpoint(app: &Arc<App>, setup: Setup, address: SocketAddr) -> Result<End
         .data(Arc::clone(app))
         .data(Arc::new(setup))
         .data(PublicUrl(url.into()));
-    Ok(Endpoint::new(boundary::Boundary::new(routes, methods, cors, Arc::clone(app))))
+    let boundary = boundary::Boundary::new(routes, methods, cors, Arc::clone(app));
+    Ok(Endpoint::new(boundary, app, Proxies::new(&app.config)?))
 }
 
 /// The OpenAPI document of a picture of the world, for everybody or for one caller.

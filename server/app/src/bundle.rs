@@ -113,6 +113,7 @@ pub(crate) fn catalog(text: &str) -> Result<Catalog, String> {
         description: String::new(),
         fields,
         indexes: Vec::new(),
+        search: Vec::new(),
     });
     for definition in std::iter::once(crate::world::users()).chain(users).chain(create) {
         let collection = read(definition)?;
@@ -150,8 +151,8 @@ async fn define(call: &Call, collections: Collections) -> Result<(), Error> {
 
 async fn plant(call: &Call, seed: Seed) -> Result<(), Error> {
     let body = Value::Object(seed.record).to_json();
-    let record = match records::create::create(call, &seed.collection, body.as_bytes()).await {
-        Ok(shown) => shown.record,
+    let record = match records::create::record(call, &seed.collection, body.as_bytes()).await {
+        Ok(record) => record,
         Err(Error::NotUnique(_)) => return Ok(()),
         Err(error) => return Err(error),
     };

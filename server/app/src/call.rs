@@ -2,14 +2,15 @@
 
 use std::{
     collections::HashMap,
+    net::IpAddr,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
 use chrono::{DateTime, Utc};
-use model::{Action, Caller, Collection, Principal, Record, condition::Context, time::datetime_text};
+use model::{Action, Caller, Collection, Field, Principal, Record, condition::Context, time::datetime_text};
 use plugins::Instances;
 use policies::{Access, Plan};
 use store::Transaction;
@@ -23,6 +24,8 @@ pub struct Call {
     pub(crate) app: Arc<App>,
     pub(crate) world: Arc<World>,
     pub(crate) caller: Arc<Caller>,
+    /// Where the request comes from; none for the server itself.
+    pub(crate) address: Option<IpAddr>,
     /// The session that the caller's token belongs to.
     pub(crate) session: Option<Arc<str>>,
     /// The moment that `now` means, in canonical text and as a time.
@@ -41,12 +44,44 @@ pub struct Call {
 pub(crate) struct Attempt {
     /// One live instance of each plugin whose rules have run.
     pub(crate) instances: Instances,
-    /// True if the outbox has something new when this commits.
-    pub(crate) enqueued: Arc<AtomicBool>,
+    /// What is to be done once it has committed.
+    pub(crate) aftermath: Arc<Aftermath>,
     runs: Mutex<HashMap<(String, String, bool), u64>>,
+    written_bytes: AtomicUsize,
+}
+
+/// What a transaction leaves to do for this node once it has committed.
+#[derive(Default)]
+pub(crate) struct Aftermath {
+    /// True if the outbox has something new.
+    enqueued: AtomicBool,
+    /// The accounts that are not what this node remembers of them.
+    accounts: Mutex<Vec<String>>,
+}
+
+impl Aftermath {
+    /// Notes that an account has changed or is gone.
+    pub(crate) fn forget_account(&self, id: &str) {
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner).push(id.to_owned());
+    }
+
+    /// Does it.
+    pub(crate) fn follow(&self, app: &App) {
+        if self.enqueued.load(Ordering::Relaxed) {
+            app.outbox.wake();
+        }
+        for account in self.accounts.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            app.keyring.forget_account(&account);
+        }
+    }
 }
 
 impl Attempt {
+    /// Notes that so much more is written, and says how much it is by now.
+    pub(crate) fn grow(&self, bytes: usize) -> usize {
+        self.written_bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes)
+    }
+
     /// How often the rule of a plugin ran before: the same for the same run in every attempt, whatever ids that attempt makes, and
     /// the same for a run and for the one of a version that is watched.
     pub(crate) fn next_run(&self, plugin: &str, rule: &str, shadow: bool) -> u64 {
@@ -67,7 +102,7 @@ impl Call {
         let caller = Arc::new(world.policies.with_roles(caller));
         let moment = Utc::now();
         let (app, now) = (Arc::clone(app), datetime_text(moment).into());
-        Self { app, world, caller, session: None, now, moment, id: id.into(), depth: 0, attempt: Arc::default() }
+        Self { app, world, caller, address: None, session: None, now, moment, id: id.into(), depth: 0, attempt: Arc::default() }
     }
 
     /// A request of the server itself: bundles and the operator's command line.
@@ -145,7 +180,7 @@ impl Call {
     /// Puts something into the outbox, in the transaction that decides whether it happens.
     pub(crate) async fn enqueue(&self, transaction: &Transaction, row: &outbox::Row) -> Result<(), Error> {
         store::outbox::insert(transaction, row).await?;
-        self.attempt.enqueued.store(true, Ordering::Relaxed);
+        self.attempt.aftermath.enqueued.store(true, Ordering::Relaxed);
         Ok(())
     }
 
@@ -155,9 +190,8 @@ impl Call {
     }
 
     /// True if the field of this record may be shown under a plan for reading.
-    pub(crate) fn shows(&self, plan: &Plan, collection: &Collection, record: &Record) -> impl Fn(&str) -> bool + use<> {
-        let mask = plan.fields(&self.context(record, None)).into_owned();
-        let secret: Vec<String> = collection.fields().filter(|field| field.is_secret()).map(|field| field.name.clone()).collect();
-        move |field| mask.contains(field) && !secret.iter().any(|name| name == field)
+    pub(crate) fn shows<'a>(&self, plan: &'a Plan, collection: &'a Collection, record: &Record) -> impl Fn(&str) -> bool + use<'a> {
+        let mask = plan.fields(&self.context(record, None));
+        move |field| mask.contains(field) && !collection.field(field).is_some_and(Field::is_secret)
     }
 }

@@ -110,6 +110,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
 
 async fn serve(config: Config, demo: Option<&str>) -> Result<(), Error> {
     log_to_stderr(&config)?;
+    server::check(&config)?;
     let app = App::open(config, Compiling::Child).await?;
     if let Some(name) = demo {
         bundle::load_demo(&app, name).await?;
@@ -154,8 +155,8 @@ async fn serve(config: Config, demo: Option<&str>) -> Result<(), Error> {
 
 /// What somebody who starts the server wants to know next. Goes to standard output; the log goes to standard error.
 async fn greet(app: &Arc<App>, address: SocketAddr, demo: Option<&str>, code: Option<&str>) -> Result<(), Error> {
-    let url = app.config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
-    println!("listening on http://{address}");
+    let url = app.config.url(address);
+    println!("listening on {}", app.config.own_url(address));
     println!("API explorer   {url}/docs");
     println!("OpenAPI        {url}/openapi.json");
     if let Some(code) = code {
@@ -202,7 +203,7 @@ pub(crate) async fn create_admin(app: &Arc<App>, email: &str, password: &str) ->
     draft.values.insert("email".to_owned(), Value::from(email));
     draft.values.insert("password".to_owned(), Value::from(password));
     let body = Value::Object(draft.values).to_json();
-    let account = records::create::create(&call, USERS, body.as_bytes()).await?;
-    roles::assign(&call, "admin", &format!("user:{}", account.record.id), "*").await?;
+    let account = records::create::record(&call, USERS, body.as_bytes()).await?;
+    roles::assign(&call, "admin", &format!("user:{}", account.id), "*").await?;
     Ok(())
 }

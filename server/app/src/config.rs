@@ -43,12 +43,45 @@ pub struct Config {
     pub access_token_seconds: u64,
     /// Days that a session lives without being refreshed. Default 30.
     pub session_days: u64,
-    /// Connections served at once; further ones wait. Default 10000.
+    /// Connections served at once, at most as many as the limit of file handles leaves room for. When they are all taken, the longest idle ones
+    /// make place; if none is idle, further ones are refused. Default 10000.
     pub connections_max: usize,
-    /// Seconds that a client may take for the head of a request. Default 15.
+    /// Connections of one IP address (of a network of 64 bits in IPv6); 0 is no limit. Trusted proxies have none. Default 1000.
+    pub connections_per_ip_max: usize,
+    /// Seconds that a client may take for the head of a request, and a new connection for its first. Default 15.
     pub header_read_seconds: u64,
+    /// Seconds that a client may take for the body of a request. Default 30.
+    pub body_read_seconds: u64,
+    /// Seconds that a connection may be idle between requests. Default 60.
+    pub keep_alive_seconds: u64,
+    /// Seconds that a request may take once it has arrived: then it is undone and answered with 503. Default 30.
+    pub request_seconds: u64,
+    /// The same for changes of collections, policies, roles and plugins, and for imports and exports. Default 600.
+    pub management_seconds: u64,
     /// Seconds that running requests get when the server stops. Default 10.
     pub drain_seconds: u64,
+    /// The certificate chain in PEM: with it and `tls_key` the server speaks HTTPS. Read again when it changes. Default none.
+    pub tls_cert: Option<PathBuf>,
+    /// The private key of the certificate in PEM.
+    pub tls_key: Option<PathBuf>,
+    /// Addresses and blocks (`10.0.0.0/8`) of proxies in front of the server, which are believed about who their clients are. Default none.
+    pub trusted_proxies: Vec<String>,
+    /// Where they say it: `X-Forwarded-For` or `Forwarded`. Default `X-Forwarded-For`.
+    pub proxy_header: String,
+    /// Requests of one IP address in a second; 0 is no limit. Default 0.
+    pub rate_requests_per_second: u32,
+    /// Logins, registrations and renewals of one IP address in a minute; 0 is no limit. Default 300.
+    pub rate_auth_per_minute: u32,
+    /// Reading requests of one principal, or of one address of anonymous callers, in a second; 0 is no limit. Default 0.
+    pub rate_reads_per_second: u32,
+    /// The same for writing requests. Default 0.
+    pub rate_writes_per_second: u32,
+    /// Wrong passwords for one account from one IP address in 15 minutes; 0 is no limit. Default 10.
+    pub login_attempts: u32,
+    /// Passwords for one account in 15 minutes from all addresses from which it has not logged in lately; 0 is no limit. Default 100.
+    pub login_attempts_of_all: u32,
+    /// Compresses answers for clients that accept it. Default true.
+    pub compression: bool,
     /// Milliseconds that a rule of a plugin may compute. Default 50.
     pub plugin_call_ms: u64,
     /// MiB of memory that a rule of a plugin may have. Default 32.
@@ -94,8 +127,24 @@ impl Default for Config {
             access_token_seconds: 900,
             session_days: 30,
             connections_max: 10_000,
+            connections_per_ip_max: 1_000,
             header_read_seconds: 15,
+            body_read_seconds: 30,
+            keep_alive_seconds: 60,
+            request_seconds: 30,
+            management_seconds: 600,
             drain_seconds: 10,
+            tls_cert: None,
+            tls_key: None,
+            trusted_proxies: Vec::new(),
+            proxy_header: "X-Forwarded-For".to_owned(),
+            rate_requests_per_second: 0,
+            rate_auth_per_minute: 300,
+            rate_reads_per_second: 0,
+            rate_writes_per_second: 0,
+            login_attempts: 10,
+            login_attempts_of_all: 100,
+            compression: true,
             plugin_call_ms: 50,
             plugin_memory_mb: 32,
             secret_key: None,
@@ -169,6 +218,19 @@ impl Config {
                 _ => Err(Error::Configuration(format!("`{url}` is not a database: use rocksdb, rocksdb://PATH, mem:// or ws://HOST:PORT"))),
             },
         }
+    }
+
+    /// The address under which clients reach the server, which listens on this one.
+    #[must_use]
+    pub fn url(&self, address: SocketAddr) -> String {
+        self.public_url.clone().unwrap_or_else(|| self.own_url(address))
+    }
+
+    /// The address that the server listens on.
+    #[must_use]
+    pub fn own_url(&self, address: SocketAddr) -> String {
+        let scheme = if self.tls_cert.is_some() { "https" } else { "http" };
+        format!("{scheme}://{address}")
     }
 
     /// The memory caps of the embedded database.

@@ -1,6 +1,6 @@
 //! Everything that can end a story, free of HTTP: `api::problem` has the status codes.
 
-use model::{Violation, Violations};
+use model::{Pointer, Violation, Violations};
 
 /// Why a story ended without doing what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +22,36 @@ pub enum Error {
     UnsupportedType {
         /// the media type
         expected: &'static str,
+    },
+    /// The body is compressed, which a body of a request must not be.
+    #[error("the body is encoded as `{encoding}`; send it as it is")]
+    UnsupportedEncoding {
+        /// what the header says
+        encoding: String,
+    },
+    /// The query is longer than anything that can be asked for.
+    #[error("the query has more than {max} bytes")]
+    QueryTooLong {
+        /// bytes allowed
+        max: usize,
+    },
+    /// Somebody asks too often.
+    #[error("too many requests; try again in {} seconds", .0.seconds())]
+    RateLimited(crate::rates::Told),
+    /// The connection has too many requests under way.
+    #[error("too many requests of this connection are under way")]
+    TooManyAtOnce,
+    /// The request took too long and was undone.
+    #[error("the request took more than {seconds} seconds and was given up; nothing was written")]
+    TimedOut {
+        /// how long it may take
+        seconds: u64,
+    },
+    /// The request took too long, and its commit had already begun.
+    #[error("the request took more than {seconds} seconds; it was already being written, and may have been or not")]
+    Late {
+        /// how long it may take
+        seconds: u64,
     },
     /// Query parameters that cannot be read.
     #[error("a query parameter cannot be read")]
@@ -51,6 +81,35 @@ pub enum Error {
         /// what was decided
         error: Box<Error>,
     },
+    /// The error of one of several writes of a request, which are all undone.
+    #[error("{error}")]
+    At {
+        /// which one
+        place: Place,
+        /// why it failed
+        error: Box<Error>,
+    },
+    /// A filter matches more records than the caller is ready to write.
+    #[error("the filter matches more than {max} records")]
+    TooMany {
+        /// how many the caller is ready for
+        max: usize,
+    },
+    /// What one request writes is too much for one transaction.
+    #[error("the records that are written together have more than {max_mib} MiB")]
+    TooLarge {
+        /// mebibytes allowed
+        max_mib: usize,
+    },
+    /// A key for a write that is to happen once cannot be used.
+    #[error("the header `Idempotency-Key` {0}")]
+    UnusableKey(&'static str),
+    /// The key has been used for another request.
+    #[error("this `Idempotency-Key` was sent with another request")]
+    OtherRequest,
+    /// The request that first had this key is not answered yet.
+    #[error("a request with this `Idempotency-Key` is under way; send it again")]
+    UnderThisKey,
     /// Policies are asked for that are not in force in time.
     #[error("the policies of epoch {epoch} are not in force here yet; try again")]
     EpochNotReached {
@@ -160,7 +219,48 @@ impl Error {
 
     /// True if running the transaction again may succeed.
     pub(crate) fn is_conflict(&self) -> bool {
-        matches!(self, Error::Store(store::Error::Conflict))
+        match self {
+            Error::At { error, .. } => error.is_conflict(),
+            error => matches!(error, Error::Store(store::Error::Conflict)),
+        }
+    }
+
+    /// The same as the error of one of several writes.
+    pub(crate) fn at(self, place: Place) -> Self {
+        Error::At { place, error: Box::new(self) }
+    }
+
+    /// The same with its violations in other places.
+    pub(crate) fn relocated(self, to: impl Fn(Violations) -> Violations) -> Self {
+        match self {
+            Error::Invalid(violations) => Error::Invalid(to(violations)),
+            Error::NotUnique(violations) => Error::NotUnique(to(violations)),
+            Error::FieldsDenied(violations) => Error::FieldsDenied(to(violations)),
+            Error::Decided { decision, error } => Error::Decided { decision, error: Box::new(error.relocated(to)) },
+            error => error,
+        }
+    }
+}
+
+/// Which of several writes an error is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A part of the body.
+    Item {
+        /// the item
+        item: Pointer,
+        /// the draft in it, which the pointers of violations lead into
+        draft: Pointer,
+    },
+    /// A stored record that a filter has matched, by its id.
+    Record(String),
+}
+
+impl Place {
+    /// A draft among others in an array.
+    pub(crate) fn element(index: usize) -> Self {
+        let item = Pointer::root().join(index);
+        Place::Item { draft: item.clone(), item }
     }
 }
 
@@ -172,7 +272,7 @@ impl From<store::Error> for Error {
 
 impl From<plugins::Error> for Error {
     fn from(error: plugins::Error) -> Self {
-        let violation = Violation::new(model::Pointer::root(), "plugin.component", error.to_string());
+        let violation = Violation::new(Pointer::root(), "plugin.component", error.to_string());
         Error::Unacceptable { kind: "plugin", violations: violation.into() }
     }
 }
@@ -180,8 +280,8 @@ impl From<plugins::Error> for Error {
 impl From<policies::Error> for Error {
     fn from(error: policies::Error) -> Self {
         let pointer = match &error {
-            policies::Error::Column { column, .. } => model::Pointer::field(column.name()),
-            _ => model::Pointer::root(),
+            policies::Error::Column { column, .. } => Pointer::field(column.name()),
+            _ => Pointer::root(),
         };
         let violation = Violation::new(pointer, "policy.column", error.to_string());
         Error::Unacceptable { kind: "policy", violations: violation.into() }

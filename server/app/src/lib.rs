@@ -29,6 +29,8 @@ mod watch;
 
 mod roles;
 
+mod rates;
+
 mod plugins;
 
 mod bundle;
@@ -37,5 +39,8 @@ mod server;
 
 mod api;
 
-pub use error::Error;
+#[doc(hidden)]
+pub mod measured;
+
+pub use error::{Error, Place};
 pub use world::{App, Compiling};

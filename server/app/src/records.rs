@@ -1,5 +1,6 @@
 //! The stories of records. Each write tells the same one: parse, authorize, begin, load, run rules, validate, check, write, commit. The
-//! steps after "begin" are in [`steps`], because plugins and cascades take them too, inside a transaction that is already open.
+//! steps after "begin" are in [`steps`], because plugins and cascades take them too, inside a transaction that is already open; stories that
+//! write several records are loops over them.
 
 pub mod create;
 
@@ -7,27 +8,44 @@ pub mod read;
 
 pub mod list;
 
+pub mod expand;
+
 pub mod aggregate;
 
 pub mod update;
 
+pub mod upsert;
+
 pub mod delete;
 
+pub mod bulk;
+
+pub mod batch;
+
 mod steps;
+
+mod commit;
+
+mod answer;
+
+mod terms;
+
+mod idempotency;
 
 pub(crate) mod rules;
 
 mod passwords;
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::Arc;
 
-use model::{Collection, Record};
+use model::{Collection, Record, Value};
 use policies::Plan;
-use store::{Attempts, Transaction};
-use tokio::sync::{RwLockReadGuard, RwLockWriteGuard};
 
+pub use answer::{Answer, Outcome};
+pub(crate) use idempotency::{InFlight, Once};
 pub(crate) use passwords::{Checked, verify};
 pub(crate) use steps::next_id;
+pub(crate) use terms::{Preconditions, Terms};
 
 use crate::{Error, call::Call};
 
@@ -47,73 +65,18 @@ impl Shown {
         Self { collection: collection.clone(), record, plan }
     }
 
+    /// The value of a field that the caller may read; null if it is empty, none if there is no such field for this caller.
+    fn visible(&self, call: &Call, field: &str) -> Option<Value> {
+        let visible = |plan: &Arc<Plan>| call.shows(plan, &self.collection, &self.record)(field);
+        let known = self.collection.field_type(field).is_some() && (field == "id" || self.plan.as_ref().is_some_and(visible));
+        known.then(|| self.record.value(field).into_owned())
+    }
+
     /// The JSON of the record with the fields that the caller may read and, if given, has chosen.
     pub(crate) fn json(&self, call: &Call, chosen: Option<&[String]>) -> Result<Vec<u8>, Error> {
         let visible = self.plan.as_ref().map(|plan| call.shows(plan, &self.collection, &self.record));
         let chosen = |field: &str| chosen.is_none_or(|chosen| chosen.iter().any(|name| name == field));
         let view = self.record.view(|field| chosen(field) && visible.as_ref().is_some_and(|visible| visible(field)));
         serde_json::to_vec(&view).map_err(|error| Error::Internal(error.to_string()))
-    }
-}
-
-/// Whether other writes may run at the same time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Share {
-    /// They may: conflicts on records are detected.
-    WithOthers,
-    /// They may not: a record that is deleted must not get a new one that points to it, and nothing in the database detects that.
-    Alone,
-}
-
-/// Keeps collections, policies and plugins, or all other writes too, from moving.
-enum Still<'a> {
-    Shared { _guard: RwLockReadGuard<'a, ()> },
-    Alone { _guard: RwLockWriteGuard<'a, ()> },
-}
-
-impl<'a> Still<'a> {
-    async fn wait(call: &'a Call, share: Share) -> Self {
-        match share {
-            Share::WithOthers => Still::Shared { _guard: call.app.gate.read().await },
-            Share::Alone => Still::Alone { _guard: call.app.gate.write().await },
-        }
-    }
-}
-
-/// Runs the steps of a write in a transaction of their own and commits. After a conflict everything is run again, with fresh eyes, behind
-/// the other writers of the same records.
-async fn committed<T, S, F>(call: &Call, share: Share, steps: S) -> Result<T, Error>
-where
-    S: Fn(Call, Transaction) -> F,
-    F: Future<Output = Result<T, Error>>,
-{
-    let app = &call.app;
-    let mut attempts = Attempts::new(&app.store);
-    loop {
-        let turn = attempts.turn().await?;
-        // Collections and policies stand still while a write decides by them; a transaction that began before would see old indexes.
-        let _still = Still::wait(call, share).await;
-        let transaction = attempts.begin(turn).await?;
-        let current = Call { attempt: Arc::default(), ..call.current() };
-        let enqueued = Arc::clone(&current.attempt.enqueued);
-        let outcome = match steps(current, transaction.clone()).await {
-            Ok(value) => transaction.commit().await.map(|()| value).map_err(Error::from),
-            Err(error) => {
-                transaction.rollback().await;
-                Err(error)
-            }
-        };
-        match outcome {
-            Err(error) if error.is_conflict() && attempts.are_left() => {
-                tracing::debug!(request = %call.id, attempt = attempts.made(), "conflict");
-            }
-            Err(error) if error.is_conflict() => return Err(Error::Conflict),
-            outcome => {
-                if outcome.is_ok() && enqueued.load(Ordering::Relaxed) {
-                    app.outbox.wake();
-                }
-                return outcome;
-            }
-        }
     }
 }

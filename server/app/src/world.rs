@@ -23,6 +23,8 @@ use crate::{
     decisions::Decisions,
     outbox::Outbox,
     plugins::{Rulebook, Vault},
+    rates::Rates,
+    records::InFlight,
     watch::Watch,
 };
 use files::Files;
@@ -79,6 +81,10 @@ pub struct App {
     pub(crate) outbox: Outbox,
     /// The key of what is stored encrypted.
     pub(crate) vault: Vault,
+    /// The writes under way that are to happen once.
+    pub(crate) in_flight: InFlight,
+    /// How often somebody may ask.
+    pub(crate) rates: Rates,
     world: ArcSwap<World>,
     /// The version in force, for those who wait for one.
     version: watch::Sender<u64>,
@@ -138,12 +144,14 @@ impl App {
             decisions: Decisions::new(),
             watch: Watch::default(),
             outbox: Outbox::new(&config)?,
+            rates: Rates::new(&config),
             vault,
             config,
             store,
             keyring,
             runtime,
             gate: Arc::default(),
+            in_flight: InFlight::default(),
             version: watch::Sender::new(world.version),
             world: ArcSwap::from_pointee(world),
             waiting: tokio::sync::Semaphore::new(WAITING_MAX),
@@ -232,6 +240,9 @@ impl App {
         }
         if let Err(error) = store::decisions::remove_expired(&self.store, &now).await {
             tracing::warn!(%error, "cannot remove expired decisions");
+        }
+        if let Err(error) = store::idempotency::remove_expired(&self.store, &now).await {
+            tracing::warn!(%error, "cannot remove answers that are kept no longer");
         }
         let past =
             model::time::datetime_text(chrono::Utc::now() - chrono::TimeDelta::days(i64::try_from(self.config.delivery_days).unwrap_or(3)));
@@ -358,7 +369,7 @@ async fn define_users(store: &Store) -> Result<(), Error> {
 /// The built-in collection before anybody has extended it.
 pub(crate) fn users() -> Definition {
     let description = "Everybody who can log in.".to_owned();
-    Definition { name: USERS.to_owned(), kind: Kind::Auth, description, fields: Vec::new(), indexes: Vec::new() }
+    Definition { name: USERS.to_owned(), kind: Kind::Auth, description, fields: Vec::new(), indexes: Vec::new(), search: Vec::new() }
 }
 
 /// Every policy and role link of the database.

@@ -20,6 +20,9 @@ pub const USERS: &str = "users";
 /// The most fields of a collection.
 pub const FIELDS_MAX: usize = 200;
 
+/// The most fields whose words can be searched for.
+const SEARCH_MAX: usize = 8;
+
 /// The most digits after the point that a decimal field may ask for.
 const SCALE_MAX: u32 = 20;
 
@@ -66,6 +69,9 @@ pub struct Definition {
     /// The indexes beside those that unique fields imply.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub indexes: Vec<Index>,
+    /// The fields whose words can be searched for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub search: Vec<String>,
 }
 
 /// A checked collection. Cheap to clone.
@@ -86,6 +92,8 @@ struct Inner {
 #[derive(Debug)]
 pub(crate) struct CheckedField {
     pub(crate) field: Field,
+    /// Where the field stands in a body; made once, because every write needs one for each field.
+    pub(crate) pointer: Pointer,
     pub(crate) pattern: Option<Regex>,
     pub(crate) schema: Option<JsonSchema>,
 }
@@ -117,6 +125,7 @@ impl Collection {
             fields.insert(field.name.clone(), Arc::new(checked));
         }
         check_indexes(&definition.indexes, &fields, &mut violations);
+        check_search(&definition.search, &fields, &mut violations);
         violations.or(())?;
         Ok(Self { inner: Arc::new(Inner { definition, fields }) })
     }
@@ -173,6 +182,12 @@ impl Collection {
         indexes
     }
 
+    /// The fields whose words can be searched for.
+    #[must_use]
+    pub fn search(&self) -> &[String] {
+        &self.inner.definition.search
+    }
+
     /// The same with some of its declared fields only, to tell somebody about those. Nothing is ever stored by it.
     #[must_use]
     pub fn only(&self, keep: impl Fn(&Field) -> bool) -> Self {
@@ -183,6 +198,7 @@ impl Collection {
         definition
             .indexes
             .retain(|index| index.fields.iter().all(|name| fields.contains_key(name) || ["created", "updated"].contains(&name.as_str())));
+        definition.search.retain(|name| fields.contains_key(name));
         Self { inner: Arc::new(Inner { definition, fields }) }
     }
 
@@ -234,7 +250,7 @@ fn check_field(field: &Field, kind: Kind, pointer: &Pointer, violations: &mut Vi
         Value::Null => None,
         schema => JsonSchema::new(schema).map_err(|reason| violations.add(pointer.join("schema"), "field.schema", reason)).ok(),
     };
-    let checked = CheckedField { field: field.clone(), pattern, schema };
+    let checked = CheckedField { field: field.clone(), pointer: Pointer::field(&field.name), pattern, schema };
     check_default(&checked, pointer, violations);
     checked
 }
@@ -326,6 +342,24 @@ fn check_indexes(indexes: &[Index], fields: &IndexMap<String, Arc<CheckedField>>
     }
 }
 
+fn check_search(search: &[String], fields: &IndexMap<String, CheckedField>, violations: &mut Violations) {
+    let pointer = || Pointer::field("search");
+    if search.len() > SEARCH_MAX {
+        violations.add(pointer(), "search.fields", format!("at most {SEARCH_MAX} fields can be searched"));
+    }
+    for (position, name) in search.iter().enumerate() {
+        let searchable = fields.get(name).is_some_and(|checked| {
+            let text = matches!(checked.field.kind, FieldType::Text | FieldType::Email | FieldType::Url | FieldType::Select);
+            text && !checked.field.many && !checked.field.is_secret()
+        });
+        if !searchable {
+            violations.add(pointer().join(position), "search.fields", format!("`{name}` is not a field with a text that can be searched"));
+        } else if search[..position].contains(name) {
+            violations.add(pointer().join(position), "search.fields", format!("`{name}` stands twice"));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -355,12 +389,28 @@ mod tests {
         check(r#"{"name":"a","fields":[{"name":"x","type":"relation"}]}"#, &["/fields/0/collection field.attribute"]);
         check(r#"{"name":"a","fields":[{"name":"x","type":"password"}]}"#, &["/fields/0/type field.type"]);
         check(r#"{"name":"a","indexes":[{"fields":["y"]}]}"#, &["/indexes/0/fields index.fields"]);
+        check(r#"{"name":"a","fields":[{"name":"x","type":"text"}],"search":["x"]}"#, &[]);
+        check(
+            r#"{"name":"a","fields":[{"name":"x","type":"text"},{"name":"n","type":"integer"},{"name":"h","type":"text","hidden":true}],
+                "search":["x","x","n","h","id","nope"]}"#,
+            &["/search/1", "/search/2", "/search/3", "/search/4", "/search/5"]
+                .map(|pointer| format!("{pointer} search.fields"))
+                .each_ref()
+                .map(String::as_str),
+        );
         check(r#"{"name":"a","fields":[{"name":"x","type":"json","schema":{"type":7}}]}"#, &["/fields/0/schema field.schema"]);
     }
 
     #[test]
     fn auth_collections_can_log_in() {
-        let definition = Definition { name: "users".into(), kind: Kind::Auth, description: String::new(), fields: vec![], indexes: vec![] };
+        let definition = Definition {
+            name: "users".into(),
+            kind: Kind::Auth,
+            description: String::new(),
+            fields: vec![],
+            indexes: vec![],
+            search: Vec::new(),
+        };
         let users = Collection::new(definition).expect("users");
         let names: Vec<_> = users.fields().map(|field| field.name.as_str()).collect();
         assert_eq!(names, ["email", "password", "verified"]);

@@ -193,6 +193,21 @@ impl Condition {
         Ok(Self { source: source.into(), expression: parse::parse(source, scope)? })
     }
 
+    /// A condition that is put together from pieces and has no text. It must be checked like any other.
+    pub(crate) fn of(expression: Expression) -> Self {
+        Self { source: "".into(), expression }
+    }
+
+    /// The condition that is true where all of these are; none if there are none.
+    #[must_use]
+    pub fn all(conditions: Vec<Condition>) -> Option<Self> {
+        let mut conditions = conditions;
+        if conditions.len() < 2 {
+            return conditions.pop();
+        }
+        Some(Self::of(Expression::And(conditions.into_iter().map(|condition| condition.expression).collect())))
+    }
+
     /// Checks every path and type against the collection, and brings literals into the form of the field they are compared with (a
     /// datetime becomes canonical, a number beside a decimal field becomes decimal).
     ///
@@ -208,7 +223,7 @@ impl Condition {
         evaluate::evaluate(&self.expression, context)
     }
 
-    /// The text it was parsed from.
+    /// The text it was parsed from; empty if it was put together from pieces.
     #[must_use]
     pub fn source(&self) -> &str {
         &self.source

@@ -8,6 +8,9 @@ use crate::{
 /// How many fields a draft may have.
 pub const KEYS_MAX: usize = 1_000;
 
+/// How many records one request may write.
+pub const RECORDS_MAX: usize = 1_000;
+
 /// What a client sent for one record. The schema is not yet looked at, so that nothing about it leaks before authorization.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Draft {
@@ -48,6 +51,45 @@ impl Draft {
     }
 }
 
+/// What a client sent for one record, or for several that are written together or not at all.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Drafts {
+    /// An object.
+    One(Draft),
+    /// An array of objects, 1 to [`RECORDS_MAX`].
+    Many(Vec<Draft>),
+}
+
+impl Drafts {
+    /// Reads a JSON body that is an object or an array of objects.
+    ///
+    /// # Errors
+    /// As in [`Draft::parse`], with the position in front of the pointer; `body.too_many_records`.
+    pub fn parse(body: &[u8]) -> Result<Drafts, Violation> {
+        match Value::from_json(body).map_err(|error| Violation::new(Pointer::root(), "body.malformed", error.to_string()))? {
+            Value::List(values) => Self::many(values, &Pointer::root()).map(Drafts::Many),
+            other => Draft::from_value(other).map(Drafts::One),
+        }
+    }
+
+    /// Takes the elements of an array that stands at this place of the body.
+    ///
+    /// # Errors
+    /// See [`Drafts::parse`].
+    fn many(values: Vec<Value>, at: &Pointer) -> Result<Vec<Draft>, Violation> {
+        if values.is_empty() {
+            return Err(Violation::new(at.clone(), "body.shape", "expected at least one record"));
+        }
+        if values.len() > RECORDS_MAX {
+            return Err(Violation::new(at.clone(), "body.too_many_records", format!("more than {RECORDS_MAX} records")));
+        }
+        let draft = |(index, value)| {
+            Draft::from_value(value).map_err(|violation| Violation { pointer: at.join(index).followed_by(&violation.pointer), ..violation })
+        };
+        values.into_iter().enumerate().map(draft).collect()
+    }
+}
+
 fn merge(target: &mut Value, patch: Value) {
     let Value::Object(members) = patch else {
         *target = patch;
@@ -77,6 +119,23 @@ mod tests {
         assert_eq!(code("[]").unwrap_err(), "body.shape");
         assert_eq!(code("{").unwrap_err(), "body.malformed");
         assert_eq!(code(r#"{"a":1,"a":1}"#).unwrap_err(), "body.malformed");
+    }
+
+    #[test]
+    fn several_drafts_stand_in_an_array() {
+        let check = |body: &str, expected: Result<usize, &str>| match (Drafts::parse(body.as_bytes()), expected) {
+            (Ok(Drafts::One(_)), Ok(0)) => {}
+            (Ok(Drafts::Many(drafts)), Ok(count)) => assert_eq!(drafts.len(), count, "{body}"),
+            (Err(violation), Err(error)) => assert_eq!(format!("{} {}", violation.pointer.as_str(), violation.code), error, "{body}"),
+            (result, _) => panic!("{body}: {result:?}"),
+        };
+        check(r#"{"a":1}"#, Ok(0));
+        check(r#"[{"a":1},{}]"#, Ok(2));
+        check("[]", Err(" body.shape"));
+        check("7", Err(" body.shape"));
+        check(r#"[{},[{}]]"#, Err("/1 body.shape"));
+        check(&format!("[{}{{}}]", "{},".repeat(999)), Ok(1_000));
+        check(&format!("[{}{{}}]", "{},".repeat(1_000)), Err(" body.too_many_records"));
     }
 
     #[test]

@@ -13,6 +13,10 @@ pub mod collection;
 
 pub mod draft;
 
+pub mod modifier;
+
+pub mod key;
+
 pub mod violation;
 
 pub mod validate;
@@ -25,14 +29,18 @@ pub mod condition;
 
 pub mod query;
 
+pub mod parameters;
+
 pub mod aggregate;
 
 pub mod time;
 
 pub use collection::{Collection, Kind};
 pub use condition::{Condition, Guard, Truth};
-pub use draft::Draft;
+pub use draft::{Draft, Drafts};
 pub use field::{Field, FieldType};
+pub use key::Key;
+pub use modifier::Modifiers;
 pub use principal::{Action, Caller, Principal};
 pub use record::{NewRecord, Record};
 pub use value::Value;

@@ -7,6 +7,9 @@ use crate::value::{Object, Value};
 /// The system fields that every record shows: id, and the times of its first and last write.
 pub const SYSTEM_FIELDS: [&str; 3] = ["id", "created", "updated"];
 
+/// The member beside the fields of a record that was read with others beside it. A draft may have it, so that such a record can be sent back.
+pub const EXPAND: &str = "expand";
+
 /// One stored record.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
@@ -42,10 +45,25 @@ impl Record {
         View { record: self, visible }
     }
 
+    /// About how many bytes its values take.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        self.values.iter().map(|(name, value)| name.len() + weight(value)).sum()
+    }
+
     /// The strong entity tag of this version (RFC 9110).
     #[must_use]
     pub fn etag(&self) -> String {
         format!("\"{}-{}\"", self.id, self.version)
+    }
+}
+
+fn weight(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Number(_) | Value::Decimal(_) => 16,
+        Value::Text(text) => text.len(),
+        Value::List(values) => values.iter().map(weight).sum(),
+        Value::Object(object) => object.iter().map(|(name, value)| name.len() + weight(value)).sum(),
     }
 }
 

@@ -8,7 +8,7 @@ use rust_decimal::Decimal;
 use crate::{
     Collection, Draft, Field, FieldType, NewRecord, Record, Value,
     collection::CheckedField,
-    record::SYSTEM_FIELDS,
+    record::{EXPAND, SYSTEM_FIELDS},
     time::{canonical_date, canonical_datetime},
     value::Object,
     violation::{Pointer, Violation, Violations},
@@ -147,25 +147,31 @@ pub fn password<'a>(field: &Field, value: &'a Value) -> Result<&'a str, Violatio
     }
 }
 
-fn convert_all(collection: &Collection, mut draft: Draft, violations: &mut Violations) -> Object {
-    let mut values = Object::with_capacity(collection.fields().len());
-    for checked in collection.checked_fields() {
-        let field = &checked.field;
-        let pointer = Pointer::field(&field.name);
-        let value = match draft.values.swap_remove(&field.name) {
-            None | Some(Value::Null) => Value::Null,
-            Some(value) => convert(checked, value, &pointer, violations),
-        };
-        let missing = value.is_null() || matches!(&value, Value::List(list) if list.is_empty());
-        if field.required && missing && !violations.0.iter().any(|one| one.pointer == pointer) {
-            violations.add(pointer, "field.required", format!("`{}` is required", field.name));
+/// The values of a draft, converted and in the declared order. They are converted in place: of a client that keeps the order, nothing moves.
+fn convert_all(collection: &Collection, draft: Draft, violations: &mut Violations) -> Object {
+    let mut values = draft.values;
+    for (position, checked) in collection.checked_fields().enumerate() {
+        let CheckedField { field, pointer, .. } = checked;
+        let found = values.get_index_of(&field.name);
+        let index = found.unwrap_or_else(|| values.insert_full(field.name.clone(), Value::Null).0);
+        if index != position {
+            values.swap_indices(index, position);
         }
-        values.insert(field.name.clone(), value);
+        let slot = &mut values[position];
+        if !slot.is_null() {
+            *slot = convert(checked, std::mem::take(slot), pointer, violations);
+        }
+        let missing = slot.is_null() || matches!(slot, Value::List(list) if list.is_empty());
+        if field.required && missing && !violations.0.iter().any(|one| one.pointer == *pointer) {
+            violations.add(pointer.clone(), "field.required", format!("`{}` is required", field.name));
+        }
     }
-    for name in draft.values.keys().filter(|name| !SYSTEM_FIELDS.contains(&name.as_str())) {
+    let declared = collection.fields().len();
+    for name in values.keys().skip(declared).filter(|name| !SYSTEM_FIELDS.contains(&name.as_str()) && *name != EXPAND) {
         let message = format!("unknown field `{name}` in collection `{}`", collection.name());
         violations.add(Pointer::field(name), "field.unknown", message);
     }
+    values.truncate(declared);
     values
 }
 

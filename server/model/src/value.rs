@@ -3,7 +3,7 @@
 
 use std::{cmp::Ordering, fmt};
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, map::Entry};
 use rust_decimal::{Decimal, prelude::ToPrimitive};
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -120,6 +120,9 @@ impl Value {
         serde_json::to_string(self).expect("a value is always valid JSON")
     }
 }
+
+/// Room that an object gets before its members are known: most records need no second allocation.
+const MEMBERS_USUAL: usize = 12;
 
 /// How deep lists and objects may nest in anything a client sends.
 pub const DEPTH_MAX: usize = 32;
@@ -241,13 +244,12 @@ impl<'de> Visitor<'de> for Seed {
 
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
         let inner = self.inner()?;
-        let mut object = Object::new();
+        let mut object = Object::with_capacity(MEMBERS_USUAL);
         while let Some(key) = access.next_key::<String>()? {
-            if object.contains_key(&key) {
-                return Err(A::Error::custom(format_args!("duplicate key `{key}`")));
-            }
-            let value = access.next_value_seed(inner)?;
-            object.insert(key, value);
+            match object.entry(key) {
+                Entry::Vacant(slot) => slot.insert(access.next_value_seed(inner)?),
+                Entry::Occupied(slot) => return Err(A::Error::custom(format_args!("duplicate key `{}`", slot.key()))),
+            };
         }
         Ok(Value::Object(object))
     }

@@ -25,8 +25,24 @@ impl Pointer {
     /// The member `name` (or the element with that number) below this one.
     #[must_use]
     pub fn join(&self, name: impl fmt::Display) -> Self {
-        let token = name.to_string().replace('~', "~0").replace('/', "~1");
-        Pointer(format!("{}/{token}", self.0))
+        let token = name.to_string();
+        if token.contains(['~', '/']) {
+            Pointer(format!("{}/{}", self.0, token.replace('~', "~0").replace('/', "~1")))
+        } else {
+            Pointer(format!("{}/{token}", self.0))
+        }
+    }
+
+    /// This pointer with another one behind it: where that one leads to in what this one leads to.
+    #[must_use]
+    pub fn followed_by(&self, rest: &Pointer) -> Self {
+        Pointer(format!("{}{}", self.0, rest.0))
+    }
+
+    /// The first member on the way; none for the whole document. Names of fields have nothing that is escaped.
+    #[must_use]
+    pub fn first(&self) -> Option<&str> {
+        self.0.strip_prefix('/')?.split('/').next()
     }
 
     /// Takes a pointer that is already escaped, such as one from a plugin.
@@ -78,6 +94,17 @@ impl Violations {
     /// The violations themselves, when there are any.
     pub fn or<T>(self, value: T) -> Result<T, Violations> {
         if self.0.is_empty() { Ok(value) } else { Err(self) }
+    }
+}
+
+impl Violations {
+    /// The same, each at another place.
+    #[must_use]
+    pub fn moved(mut self, to: impl Fn(&Pointer) -> Pointer) -> Self {
+        for violation in &mut self.0 {
+            violation.pointer = to(&violation.pointer);
+        }
+        self
     }
 }
 

@@ -1,7 +1,7 @@
 //! The change log: what was committed, by whom, on which ground. Written in the same transaction as the record.
 
 use model::Record;
-use surrealdb::types::Value as Stored;
+use surrealdb::types::{Object, Value as Stored};
 
 use crate::{
     Error, row,
@@ -38,22 +38,38 @@ pub struct Change<'a> {
 /// # Errors
 /// What the database reports.
 pub async fn append(run: &impl Run, change: &Change<'_>) -> Result<(), Error> {
+    let binds = vec![bind("id", row::record_id("_changes", &change.id)), bind("row", Stored::Object(content(change)))];
+    run.run("CREATE $id CONTENT $row RETURN NONE".to_owned(), binds).await.map(drop)
+}
+
+/// Appends several changes in one statement.
+///
+/// # Errors
+/// What the database reports.
+pub async fn append_all(run: &impl Run, changes: &[Change<'_>]) -> Result<(), Error> {
+    let row = |change: &Change<'_>| {
+        let mut row = content(change);
+        row.insert("id", row::record_id("_changes", &change.id));
+        Stored::Object(row)
+    };
+    let rows: Vec<Stored> = changes.iter().map(row).collect();
+    let binds = vec![("rows".to_owned(), Stored::Array(rows.into()))];
+    run.run("INSERT INTO _changes $rows RETURN NONE".to_owned(), binds).await.map(drop)
+}
+
+fn content(change: &Change<'_>) -> Object {
     let record = change.after.or(change.before).map(|record| record.id.clone()).unwrap_or_default();
-    let content = |record: Option<&Record>| record.map_or(Stored::None, |record| Stored::Object(row::from_record(record)));
-    let text = "CREATE $id CONTENT { action: $action, collection: $collection, record: $record, before: $before, after: $after,
-        principal: $principal, plugins: $plugins, policies: $policies, request: $request, at: $at } RETURN NONE";
-    let binds = vec![
-        bind("id", row::record_id("_changes", &change.id)),
-        bind("action", change.action.to_owned()),
-        bind("collection", change.collection.to_owned()),
-        bind("record", record),
-        bind("before", content(change.before)),
-        bind("after", content(change.after)),
-        bind("principal", change.principal.clone()),
-        bind("plugins", change.plugins.clone()),
-        bind("policies", change.policies.clone()),
-        bind("request", change.request.clone()),
-        bind("at", change.at.clone()),
-    ];
-    run.run(text.to_owned(), binds).await.map(drop)
+    let whole = |record: Option<&Record>| record.map_or(Stored::None, |record| Stored::Object(row::from_record(record)));
+    let mut row = Object::new();
+    row.insert("action", change.action.to_owned());
+    row.insert("collection", change.collection.to_owned());
+    row.insert("record", record);
+    row.insert("before", whole(change.before));
+    row.insert("after", whole(change.after));
+    row.insert("principal", change.principal.clone());
+    row.insert("plugins", change.plugins.clone());
+    row.insert("policies", change.policies.clone());
+    row.insert("request", change.request.clone());
+    row.insert("at", change.at.clone());
+    row
 }

@@ -20,6 +20,9 @@ pub enum Error {
     /// The commit may or may not have happened: the connection broke in between.
     #[error("the outcome of the commit is unknown: {0}")]
     Unknown(String),
+    /// Whoever asked for it has given up before the commit. Nothing was written.
+    #[error("nobody waits for this write any more")]
+    GivenUp,
     /// What is stored cannot be read as what it should be.
     #[error("stored data is not as expected: {0}")]
     Corrupt(String),

@@ -12,6 +12,8 @@ mod remote;
 
 mod hot;
 
+mod commitment;
+
 mod transaction;
 
 mod value;
@@ -38,10 +40,13 @@ pub mod changes;
 
 pub mod guards;
 
+pub mod idempotency;
+
 pub mod outbox;
 
 pub mod settings;
 
+pub use commitment::Commitment;
 pub use connection::{Database, Memory, Store};
 pub use error::Error;
 pub use hot::Turn;

@@ -3,17 +3,26 @@
 
 pub mod aggregate;
 
+pub mod related;
+
+pub mod search;
+
+mod named;
+
 mod rename;
 
 mod fill;
 
+mod many;
+
 pub use fill::fill;
+pub use many::{find_by, insert_all};
 use model::{
     Caller, Collection, Condition, Guard, NewRecord, Record, Value,
     query::{List, SortKey, Start},
 };
 pub use rename::rename;
-use surrealdb::types::Value as Stored;
+use surrealdb::types::{Array, Value as Stored};
 
 use crate::{
     Error,
@@ -100,8 +109,37 @@ pub async fn remove(run: &impl Run, collection: &Collection, id: &str) -> Result
 /// # Errors
 /// What the database reports.
 pub async fn list(run: &impl Run, collection: &Collection, ground: Ground<'_>, list: &List) -> Result<Vec<Record>, Error> {
+    page(run, collection, ground, list, |binds| (source(collection, list.filter.as_deref(), binds), String::new())).await
+}
+
+/// Where records are read from: the table, or those that the filter names.
+fn source(collection: &Collection, filter: Option<&Condition>, binds: &mut Binds) -> String {
+    match filter.and_then(named::ids) {
+        Some(ids) => {
+            let ids = ids.into_iter().map(|id| record_id(collection.name(), id)).collect::<Vec<_>>();
+            binds.push(("named".to_owned(), Stored::Array(Array::from(ids))));
+            "$named".to_owned()
+        }
+        None => table(collection),
+    }
+}
+
+fn table(collection: &Collection) -> String {
+    format!("`{}`", collection.name())
+}
+
+/// Reads a page; `more` says where from, and adds to WHERE.
+async fn page(
+    run: &impl Run,
+    collection: &Collection,
+    ground: Ground<'_>,
+    list: &List,
+    more: impl FnOnce(&mut Binds) -> (String, String),
+) -> Result<Vec<Record>, Error> {
     let mut binds = Binds::new();
-    let Some(wanted) = wanted(collection, ground, list.filter.as_deref(), &mut binds) else { return Ok(Vec::new()) };
+    let Some(mut wanted) = wanted(collection, ground, list.filter.as_deref(), &mut binds) else { return Ok(Vec::new()) };
+    let (source, more) = more(&mut binds);
+    wanted.push_str(&more);
     let order = order(&list.sort);
     let mut found = Vec::new();
     for after in steps(&order, &list.start, &mut binds) {
@@ -112,7 +150,7 @@ pub async fn list(run: &impl Run, collection: &Collection, ground: Ground<'_>, l
         let skip = if let Start::Offset(offset) = list.start { format!(" START {offset}") } else { String::new() };
         let keys: Vec<String> =
             order.iter().map(|key| format!("`{}` {}", key.field, if key.descending { "DESC" } else { "ASC" })).collect();
-        let text = format!("SELECT * FROM `{}` WHERE {wanted}{after} ORDER BY {} LIMIT {left}{skip}", collection.name(), keys.join(", "));
+        let text = format!("SELECT * FROM {source} WHERE {wanted}{after} ORDER BY {} LIMIT {left}{skip}", keys.join(", "));
         for value in run.run(text, binds.clone()).await? {
             for row in rows(value) {
                 found.push(row::to_record(collection, row)?);
@@ -139,7 +177,8 @@ pub fn shown_filter(collection: &Collection, ground: Ground<'_>) -> Option<(Stri
 pub async fn count(run: &impl Run, collection: &Collection, ground: Ground<'_>, filter: Option<&Condition>) -> Result<u64, Error> {
     let mut binds = Binds::new();
     let Some(wanted) = wanted(collection, ground, filter, &mut binds) else { return Ok(0) };
-    let text = format!("SELECT count() FROM `{}` WHERE {wanted} GROUP ALL", collection.name());
+    let source = source(collection, filter, &mut binds);
+    let text = format!("SELECT count() FROM {source} WHERE {wanted} GROUP ALL");
     let values = run.run(text, binds).await?;
     match values.into_iter().next().and_then(row::first_row) {
         None => Ok(0),

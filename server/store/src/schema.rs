@@ -10,7 +10,7 @@ const FORMAT: i64 = 1;
 
 /// What is defined in every database. `SCHEMALESS`, because the types live in our collections and every write is validated before it comes
 /// here; `PERMISSIONS NONE` in case somebody connects to the database with less than root.
-const SYSTEM_TABLES: [&str; 16] = [
+const SYSTEM_TABLES: [&str; 17] = [
     "_collections",
     "_policies",
     "_role_links",
@@ -23,11 +23,15 @@ const SYSTEM_TABLES: [&str; 16] = [
     "_outbox",
     "_schedules",
     "_guards",
+    "_idempotency",
     "_sessions",
     "_changes",
     "_settings",
     "_versions",
 ];
+
+/// What a word is: a run of letters or of digits, without accents and in small letters. Nothing that depends on a language.
+const ANALYZER: &str = "DEFINE ANALYZER IF NOT EXISTS _words TOKENIZERS blank, class, punct FILTERS ascii, lowercase;";
 
 /// Brings the system tables up to date.
 ///
@@ -37,11 +41,12 @@ pub(crate) async fn migrate(store: &Store) -> Result<(), Error> {
     let tables = SYSTEM_TABLES.map(|table| format!("DEFINE TABLE IF NOT EXISTS {table} SCHEMALESS PERMISSIONS NONE;")).concat();
     let indexes = "DEFINE INDEX IF NOT EXISTS by_account ON _sessions FIELDS account;
         DEFINE INDEX IF NOT EXISTS by_expiry ON _decisions FIELDS expires;
+        DEFINE INDEX IF NOT EXISTS by_expiry ON _idempotency FIELDS expires;
         DEFINE INDEX IF NOT EXISTS by_due ON _outbox FIELDS state, queue, due;
         DEFINE INDEX IF NOT EXISTS by_turn ON _outbox FIELDS turn, _key;
         DEFINE INDEX IF NOT EXISTS by_state ON _outbox FIELDS state, _key;
         DEFINE INDEX IF NOT EXISTS by_record ON _changes FIELDS collection, record;";
-    store.run(format!("{tables}{indexes}"), Vec::new()).await?;
+    store.run(format!("{tables}{indexes}{ANALYZER}"), Vec::new()).await?;
     let found = crate::settings::get(store, "format").await?;
     match found.as_deref().map(str::parse::<i64>) {
         None => crate::settings::put(store, "format", &FORMAT.to_string()).await,
@@ -62,9 +67,8 @@ pub async fn create_table(run: &impl Run, collection: &Collection) -> Result<(),
          DEFINE INDEX _created ON `{name}` FIELDS _tenant, created, _key;
          DEFINE INDEX _updated ON `{name}` FIELDS _tenant, updated, _key;"
     );
-    for index in collection.indexes() {
-        text.push_str(&define_index(name, &index));
-    }
+    text.extend(collection.indexes().iter().map(|index| define_index(name, index)));
+    text.extend(collection.search().iter().map(|field| define_search(name, field)));
     run.run(text, Vec::new()).await.map(drop)
 }
 
@@ -77,6 +81,9 @@ pub async fn remove_leftovers(run: &impl Run, before: &Collection, after: &Colle
     let name = after.name();
     let removed = old.iter().filter(|index| !new.contains(index)).map(|index| format!("REMOVE INDEX {} ON `{name}`;", index_name(index)));
     let mut text: String = removed.collect();
+    for field in before.search().iter().filter(|field| !after.search().contains(field)) {
+        text.push_str(&format!("REMOVE INDEX {} ON `{name}`;", search_name(field)));
+    }
     for field in before.fields().filter(|field| after.field(&field.name).is_none()) {
         // A column that nobody declares would come back to life with the next field of that name.
         text.push_str(&format!("UPDATE `{name}` UNSET `{}` RETURN NONE;", field.name));
@@ -90,7 +97,9 @@ pub async fn remove_leftovers(run: &impl Run, before: &Collection, after: &Colle
 /// # Errors
 /// [`Error::Unique`] when stored values are not unique, or what the database reports.
 pub async fn define_indexes(store: &Store, collection: &Collection) -> Result<(), Error> {
-    let text: String = collection.indexes().iter().map(|index| define_index(collection.name(), index)).collect();
+    let indexes = collection.indexes();
+    let indexes = indexes.iter().map(|index| define_index(collection.name(), index));
+    let text: String = indexes.chain(collection.search().iter().map(|field| define_search(collection.name(), field))).collect();
     if text.is_empty() { Ok(()) } else { store.run(text, Vec::new()).await.map(drop) }
 }
 
@@ -122,6 +131,16 @@ fn define_index(table: &str, index: &Index) -> String {
     let fields: Vec<String> = index.fields.iter().map(|field| format!("`{field}`")).collect();
     let (key, unique) = if index.unique { ("", " UNIQUE") } else { (", _key", "") };
     format!("DEFINE INDEX IF NOT EXISTS {} ON `{table}` FIELDS _tenant, {}{key}{unique};", index_name(index), fields.join(", "))
+}
+
+/// With the places of words, by which they are counted: see `records::search`.
+fn define_search(table: &str, field: &str) -> String {
+    let name = search_name(field);
+    format!("DEFINE INDEX IF NOT EXISTS {name} ON `{table}` FIELDS `{field}` FULLTEXT ANALYZER _words BM25 HIGHLIGHTS;")
+}
+
+fn search_name(field: &str) -> String {
+    format!("s_{field}")
 }
 
 /// The separator cannot begin a field name, but `a__b` is one, so the name of an index counts its fields.

@@ -18,7 +18,7 @@ use surrealdb::{
 };
 
 use crate::{
-    Error, Store,
+    Error, Store, commitment,
     connection::Connection,
     hot::{HotKey, Turn},
     remote::Remote,
@@ -106,8 +106,17 @@ impl Transaction {
     /// Makes everything of this transaction durable and visible, at once. The last handle must be the one that commits.
     ///
     /// # Errors
-    /// [`Error::Conflict`] when another transaction came first, and nothing is written; [`Error::Unknown`] when the connection broke.
+    /// [`Error::Conflict`] when another transaction came first, and nothing is written; [`Error::Unknown`] when the connection broke;
+    /// [`Error::GivenUp`] when nobody waits for it any more.
     pub async fn commit(self) -> Result<(), Error> {
+        // Before anything is taken: what may not commit any more is rolled back like everything that is dropped.
+        let begun = commitment::begin()?;
+        let outcome = self.commit_now().await;
+        begun.ended(&outcome);
+        outcome
+    }
+
+    async fn commit_now(self) -> Result<(), Error> {
         let open = self.inner.open().take().ok_or_else(closed)?;
         match open {
             Open::Embedded(transaction) => Arc::into_inner(transaction).ok_or_else(busy)?.commit().await.map(drop).map_err(Error::from),

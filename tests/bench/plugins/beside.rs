@@ -1,5 +1,5 @@
-//! What honest callers feel of hostile rules: they come at a fixed rate, and in every second phase 32 hostile calls are under way all the time.
-//! Both kinds of phase are part of one run and take turns.
+//! What honest callers feel of hostile rules: they come at a fixed rate, half of them with a rule of their own in JavaScript, and in every second
+//! phase 32 hostile calls are under way all the time. Both kinds of phase are part of one run and take turns.
 
 use std::{
     sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
@@ -25,7 +25,8 @@ const ROUNDS: usize = 3;
 
 const PHASE: Duration = Duration::from_secs(4);
 
-pub async fn measure() {
+/// `honest_rule` is one for creates of `things`.
+pub async fn measure(honest_rule: Vec<u8>) {
     let environment = vec![("IRONRULE_POLICY_MODE".to_owned(), "plan".to_owned())];
     let app = TestApp::start_with(Options { database: Database::Disk, environment, ..Options::default() }).await;
     let admin = app.admin().await;
@@ -34,6 +35,7 @@ pub async fn measure() {
     admin.collection("audit", json!([text("note")])).await;
     admin.collection("things", json!([text("name")])).await;
     admin.upload(example("hostile/hostile.wasm"), "all").await.expect(201);
+    admin.upload(honest_rule, "all").await.expect(201);
     let thing = admin.create("things", json!({"name": "a thing"})).await;
     let path = format!("/api/records/things/{}", thing["id"].as_str().expect("an id"));
     honest(&admin, &path, PHASE / 4).await;

@@ -3,7 +3,7 @@
 //!
 //! `AGREEMENT_REQUESTS` is how many requests are compared at least, `AGREEMENT_SEED` what the first world is made of.
 
-mod random;
+pub(crate) mod random;
 
 mod world;
 
@@ -21,7 +21,7 @@ use std::{
 
 use futures_util::{StreamExt, future::BoxFuture, stream};
 use policies::{Policy, Sight, Truth, Verdicts};
-use questions::{Outcome, Question, found};
+use questions::{EXPANDED, Outcome, Question, found};
 use random::Random;
 use serde_json::{Value, json};
 use tests::{Answer, Client};
@@ -68,6 +68,8 @@ struct Tally {
     plans: u64,
     plans_never: u64,
     plans_conditional: u64,
+    tested: u64,
+    expanded: u64,
     verdicts: u64,
     verdicts_true: u64,
     verdicts_unknown: u64,
@@ -94,6 +96,9 @@ impl Tally {
         for (name, part, whole) in shares {
             let percent = part * 100 / whole.max(1);
             assert!((10..=90).contains(&percent), "{name}: {part} of {whole}, the test has become one-sided: {self:?}");
+        }
+        for (name, part) in [("lists with parameters of fields", self.tested), ("expanded lists", self.expanded)] {
+            assert!(part * 50 >= self.lists, "{name}: {part} of {}, too few: {self:?}", self.lists);
         }
     }
 }
@@ -231,6 +236,15 @@ async fn compare(
         }
     }
 
+    let mut accounts: Vec<BTreeMap<&String, Value>> = vec![BTreeMap::new(); world.everybody.len()];
+    for (index, id, answer) in
+        all(world.everybody.iter().enumerate().flat_map(|(index, person)| looks_at_people(world, index, person)).collect()).await
+    {
+        if answer.status == 200 {
+            accounts[index].insert(id, answer.json);
+        }
+    }
+
     let mut tasks: Vec<BoxFuture<'_, (usize, usize, Outcome)>> = Vec::new();
     for (index, person) in world.everybody.iter().enumerate() {
         let asks = if sights[index].never { 2 } else { ASKED };
@@ -249,7 +263,10 @@ async fn compare(
             }
             Outcome::Refused(_) => tally.lists_unreadable += u64::from(!sights[index].never),
         }
-        if let Some(difference) = list_differs(&sights[index], person, question, &orders[number][index], &seen[index], &outcome) {
+        let shown = Shown { records: &seen[index], accounts: &accounts[index] };
+        tally.expanded += u64::from(question.expands && matches!(outcome, Outcome::Walked(_)));
+        tally.tested += u64::from(!question.tests.is_empty() && matches!(outcome, Outcome::Walked(_)));
+        if let Some(difference) = list_differs(&sights[index], person, question, &orders[number][index], &shown, &outcome) {
             let (own, asked) = (&person.own, question.text());
             differences.push(format!("{difference}\n  of {} {:?} {own}\n  {asked}", person.email, person.roles));
         }
@@ -258,6 +275,35 @@ async fn compare(
     tally.plans_never += sights.iter().filter(|sight| sight.never).count() as u64;
     tally.plans_conditional += sights.iter().filter(|sight| !sight.never && !sight.always).count() as u64;
     differences
+}
+
+/// Reads of the people that records point to, one by one.
+fn looks_at_people<'a>(world: &'a World, index: usize, person: &'a Person) -> Vec<BoxFuture<'a, (usize, &'a String, Answer)>> {
+    let look = |id: &'a String| -> BoxFuture<'a, _> {
+        Box::pin(async move { (index, id, person.client.get(&format!("/api/records/users/{id}")).await) })
+    };
+    world.people.ids.iter().map(look).collect()
+}
+
+/// What a person saw in single reads.
+struct Shown<'a> {
+    records: &'a BTreeMap<&'a String, Value>,
+    accounts: &'a BTreeMap<&'a String, Value>,
+}
+
+impl Shown<'_> {
+    /// What stands beside a record: the people that it names, as far as they are seen.
+    fn beside(&self, body: &serde_json::Map<String, Value>) -> Value {
+        let account = |id: &Value| id.as_str().and_then(|id| self.accounts.get(&id.to_owned())).cloned();
+        let mut beside = json!({});
+        if let Some(owner) = body.get("owner") {
+            beside["owner"] = account(owner).unwrap_or_default();
+        }
+        if let Some(peers) = body.get("peers") {
+            beside["peers"] = peers.as_array().into_iter().flatten().filter_map(account).collect();
+        }
+        beside
+    }
 }
 
 /// The status and the code of a refusal by the policies as a whole.
@@ -290,14 +336,14 @@ fn list_differs(
     person: &Person,
     question: &Question,
     order: &[String],
-    seen: &BTreeMap<&String, Value>,
+    shown: &Shown<'_>,
     outcome: &Outcome,
 ) -> Option<String> {
     let mut unreadable: Vec<String> = question
         .looks_at()
         .into_iter()
         .filter(|(field, _)| !sight.sure.contains(*field))
-        .map(|(_, parameter)| parameter.to_owned())
+        .map(|(_, parameter)| format!("/{}", parameter.trim_start_matches('/')))
         .collect();
     match outcome {
         Outcome::Refused(answer) if sight.never => {
@@ -311,6 +357,14 @@ fn list_differs(
             let closed = sight.own_account_closed && !own.is_empty();
             let errors = errors.into_iter().chain(own.into_iter().filter(|_| !sight.own_account_closed));
             let mut found: Vec<String> = errors.map(|error| error["pointer"].as_str().unwrap_or_default().to_owned()).collect();
+            // A relation that no record shows may be refused; that it may not where one does is seen when it is not.
+            let hidden = EXPANDED.iter().any(|field| !sight.records.values().any(|fields| fields.contains(*field)));
+            if question.expands && hidden && found.iter().any(|pointer| pointer == "/expand") {
+                found.retain(|pointer| pointer != "/expand");
+                if found.is_empty() && unreadable.is_empty() {
+                    return None;
+                }
+            }
             found.sort_unstable();
             unreadable.sort_unstable();
             let right = code(answer) == (403, "field.unreadable") && (closed || !unreadable.is_empty()) && found == unreadable;
@@ -321,8 +375,15 @@ fn list_differs(
             let chosen = |field: &String| field == "id" || question.fields.as_ref().is_none_or(|fields| fields.contains(field));
             let expected: Vec<Value> = order
                 .iter()
-                .filter_map(|id| seen.get(id)?.as_object())
-                .map(|body| body.iter().filter(|(field, _)| chosen(field)).map(|(field, value)| (field.clone(), value.clone())).collect())
+                .filter_map(|id| shown.records.get(id)?.as_object())
+                .map(|body| {
+                    let mut chosen: serde_json::Map<String, Value> =
+                        body.iter().filter(|(field, _)| chosen(field)).map(|(field, value)| (field.clone(), value.clone())).collect();
+                    if question.expands {
+                        chosen.insert("expand".to_owned(), shown.beside(body));
+                    }
+                    Value::Object(chosen)
+                })
                 .collect();
             let total = expected.len().to_string();
             if walked.records == expected && walked.totals.iter().all(|found| *found == total) {

@@ -134,6 +134,9 @@ async fn the_document_names_what_the_contract_names() {
         "get /api/records/things",
         "get /api/records/things/aggregate",
         "post /api/records/things",
+        "patch /api/records/things",
+        "delete /api/records/things",
+        "post /api/batch",
         "get /api/records/things/{id}",
         "patch /api/records/things/{id}",
         "put /api/records/things/{id}",
@@ -321,18 +324,24 @@ fn resolve<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
     }
 }
 
+/// The schema of one record where an array of them may stand as well.
+fn one<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
+    let schema = schema["oneOf"].get(0).unwrap_or(schema);
+    let schema = if schema["type"] == "array" { &schema["items"] } else { schema };
+    resolve(document, schema)
+}
+
 /// The names of the properties in the body of a request.
 fn request_properties(document: &Value, path: &str, method: &str) -> BTreeSet<String> {
     let body = &document["paths"][path][method]["requestBody"];
-    let schema = resolve(document, &resolve(document, body)["content"]["application/json"]["schema"]);
+    let schema = one(document, &resolve(document, body)["content"]["application/json"]["schema"]);
     schema["properties"].as_object().unwrap_or_else(|| panic!("no properties: {schema}")).keys().cloned().collect()
 }
 
 /// The names of the properties in the body of a successful answer.
 fn response_properties(document: &Value, path: &str, method: &str, status: &str) -> BTreeSet<String> {
     let answer = resolve(document, &document["paths"][path][method]["responses"][status]);
-    let schema = resolve(document, &answer["content"]["application/json"]["schema"]);
-    let schema = if schema["type"] == "array" { resolve(document, &schema["items"]) } else { schema };
+    let schema = one(document, &answer["content"]["application/json"]["schema"]);
     schema["properties"].as_object().unwrap_or_else(|| panic!("no properties: {schema}")).keys().cloned().collect()
 }
 

@@ -3,6 +3,10 @@
 
 mod system;
 
+mod server;
+
+mod random_requests;
+
 mod auth;
 
 mod collections;

@@ -1,8 +1,17 @@
 //! The author's path, as a newcomer walks it: the commands of docs/plugins.md, run as they stand there.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    process::{Command, Stdio},
+    time::Duration,
+};
 
-use tests::{TestApp, binary, repository};
+use serde_json::json;
+use tests::{Client, TestApp, binary, repository};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    time::timeout,
+};
 
 /// The fenced commands between `<!-- path: NAME -->` and `<!-- end -->`.
 fn commands(name: &str) -> String {
@@ -11,50 +20,159 @@ fn commands(name: &str) -> String {
     let path = start.split_once("<!-- end -->").expect("an end").0;
     let blocks = path.split("```sh\n").skip(1).map(|rest| rest.split_once("```").expect("a closed block").0);
     let commands: String = blocks.collect();
-    assert!(commands.contains("ironrule plugin test"), "the path tests nothing: {commands}");
+    assert!(commands.contains("ironrule plugin "), "the path does nothing: {commands}");
     commands
 }
 
-/// Runs the commands in a folder with the binary under test, and returns everything that they print.
-fn walk(app: &TestApp, token: &str, folder: &Path, commands: &str) -> String {
-    let tools = folder.join("bin");
-    fs::create_dir_all(&tools).expect("a folder");
-    std::os::unix::fs::symlink(binary(), tools.join("ironrule")).expect("a link");
-    let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap_or_default());
-    let script = format!("set -euo pipefail\n{commands}");
-    let mut bash = Command::new("bash");
-    bash.args(["-c", &script]).current_dir(folder).env("PATH", path);
-    bash.env("IRONRULE_URL", app.address()).env("IRONRULE_TOKEN", token);
-    let output = bash.output().expect("bash starts");
-    let printed = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{commands}\nended with {}:\n{printed}", output.status);
-    printed
+/// A server with its admin, in whose folder the commands run with the binary under test.
+struct Walk {
+    app: TestApp,
+    admin: Client,
+}
+
+impl Walk {
+    async fn begin() -> Self {
+        let app = TestApp::start().await;
+        let admin = app.admin().await;
+        let tools = app.folder().join("bin");
+        fs::create_dir_all(&tools).expect("a folder");
+        std::os::unix::fs::symlink(binary(), tools.join("ironrule")).expect("a link");
+        std::os::unix::fs::symlink(repository().join("plugins"), app.folder().join("plugins")).expect("a link");
+        Self { app, admin }
+    }
+
+    async fn posts(&self) {
+        self.admin.collection("posts", json!([{"name": "title", "type": "text"}, {"name": "words", "type": "integer"}])).await;
+    }
+
+    fn bash(&self, script: &str) -> Command {
+        let mut bash = Command::new("bash");
+        let path = format!("{}:{}", self.app.folder().join("bin").display(), std::env::var("PATH").unwrap_or_default());
+        bash.args(["-c", &format!("set -euo pipefail\n{script}")]).current_dir(self.app.folder()).env("PATH", path);
+        bash.env("IRONRULE_URL", self.app.address()).env("IRONRULE_TOKEN", self.admin.token());
+        bash
+    }
+
+    /// Everything that the commands print; all of them succeed.
+    fn run(&self, commands: &str) -> String {
+        let output = self.bash(commands).output().expect("bash starts");
+        let printed = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{commands}\nended with {}:\n{printed}", output.status);
+        printed
+    }
+
+    /// Runs a path of the guide, whose output must have all of these parts.
+    fn walk(&self, path: &str, parts: &[&str]) {
+        expect(&self.run(&commands(path)), parts);
+    }
+}
+
+fn expect(printed: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(printed.contains(part), "`{part}` is missing in:\n{printed}");
+    }
 }
 
 #[tokio::test]
 async fn the_path_without_any_tools() {
-    let app = TestApp::start().await;
-    let admin = app.admin().await;
-    let printed = walk(&app, admin.token(), app.folder(), &commands("javascript"));
-    for part in
-        ["2 fixtures, 0 failed", "quiet 0.1.0 keeps the contract", "installed quiet 0.1.0", "\"words\":3", "title.shouting", "do not shout"]
-    {
-        assert!(printed.contains(part), "`{part}` is missing in:\n{printed}");
-    }
-    assert_eq!(admin.get("/api/records/posts").await.list().len(), 1, "the second one was refused");
+    let walk = Walk::begin().await;
+    walk.walk(
+        "javascript",
+        &[
+            "2 fixtures, 0 failed",
+            "quiet 0.1.0 keeps the contract",
+            "installed quiet 0.1.0",
+            "\"words\":3",
+            "title.shouting",
+            "do not shout",
+            "info  no-shouting refused a title {\"title\":\"READ THIS NOW\"}",
+        ],
+    );
+    assert_eq!(walk.admin.get("/api/records/posts").await.list().len(), 1, "the second one was refused");
+
+    let first = walk.admin.get("/api/plugins/quiet").await.json(200)["digest"].clone();
+    walk.walk("replay", &["no-shouting posts rejected invalid", "wrote run.json", "title.shouting", "back to quiet 0.1.0"]);
+    assert_eq!(walk.admin.get("/api/plugins/quiet").await.json(200)["digest"], first);
+}
+
+#[tokio::test]
+async fn the_path_of_an_operator() {
+    let walk = Walk::begin().await;
+    walk.admin.collection("projects", json!([{"name": "owner", "type": "text"}])).await;
+    walk.walk("operator", &["installed tenant-quota 1.0.0", "per_owner=20", "per_tenant (not set)", ", disabled", "removed tenant-quota"]);
+    walk.admin.get("/api/plugins/tenant-quota").await.problem(404, "plugin.not_found");
 }
 
 #[tokio::test]
 async fn the_path_in_typescript() {
-    let app = TestApp::start().await;
-    let admin = app.admin().await;
-    admin.collection("posts", serde_json::json!([{"name": "title", "type": "text"}, {"name": "words", "type": "integer"}])).await;
-    let printed = walk(&app, admin.token(), app.folder(), &commands("typescript"));
-    for part in ["2 fixtures, 0 failed", "wrote typed/typed.wasm", "installed typed: watched "] {
-        assert!(printed.contains(part), "`{part}` is missing in:\n{printed}");
-    }
-    let shouted = admin.post("/api/records/posts", serde_json::json!({"title": "READ THIS"})).await;
+    let walk = Walk::begin().await;
+    walk.posts().await;
+    walk.walk(
+        "typescript",
+        &["2 fixtures, 0 failed", "wrote typed/src/collections.ts", "wrote typed/typed.wasm", "installed typed: watched "],
+    );
+    let shouted = walk.admin.post("/api/records/posts", json!({"title": "READ THIS"})).await;
     shouted.expect(201);
+    let types = fs::read_to_string(walk.app.folder().join("typed/src/collections.ts")).expect("the types");
+    expect(&types, &["export interface Posts {\n  title?: string | null;\n  words?: number | null;\n}", "export interface Users {"]);
+    assert!(!types.contains("password"), "{types}");
+}
+
+/// Needs a compiler for wasm32-unknown-unknown: rustup's, or Debian's as `plugins/build-guest.sh` has it.
+#[tokio::test]
+async fn the_path_in_rust() {
+    let mut guests = Command::new(repository().join("plugins/build-guest.sh"));
+    let environment = guests.arg("--environment").stderr(Stdio::inherit()).output().expect("bash starts");
+    if environment.status.code() == Some(3) {
+        eprintln!("skipped: there is no compiler for wasm32-unknown-unknown here, and none can be had");
+        return;
+    }
+    assert!(environment.status.success(), "{environment:?}");
+    let walk = Walk::begin().await;
+    walk.posts().await;
+    let environment = String::from_utf8(environment.stdout).expect("text");
+    let printed = walk.run(&format!("{environment}\nexport PATH=\"$PWD/bin:$PATH\"\n{}", commands("rust")));
+    let parts = [
+        "2 fixtures, 0 failed",
+        "fast 0.1.0 keeps the contract",
+        "installed fast 0.1.0",
+        "please speak quietly",
+        "refused the title `READ THIS NOW`",
+        "wrote fast.json",
+        "title.shouting",
+    ];
+    expect(&printed, &parts);
+    assert_eq!(walk.admin.get("/api/records/posts").await.list().len(), 0);
+}
+
+#[tokio::test]
+async fn log_lines_are_shown_as_they_come() {
+    let walk = Walk::begin().await;
+    walk.posts().await;
+    walk.run("ironrule plugin new quiet && ironrule plugin install quiet/plugin.js");
+    let mut follower = tokio::process::Command::from(walk.bash("exec ironrule plugin logs -f quiet"));
+    let mut follower = follower.stdout(Stdio::piped()).kill_on_drop(true).spawn().expect("it starts");
+    let mut lines = BufReader::new(follower.stdout.take().expect("a pipe")).lines();
+    for title in ["ONE", "TWO", "THREE"] {
+        walk.admin.post("/api/records/posts", json!({"title": title})).await.problem(422, "rule.refused");
+        let line = timeout(Duration::from_secs(60), lines.next_line()).await.expect("a line in time").expect("text");
+        assert!(line.as_deref().is_some_and(|line| line.contains(&format!("{{\"title\":\"{title}\"}}"))), "{line:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_comes_out_differently_is_told() {
+    let walk = Walk::begin().await;
+    walk.posts().await;
+    walk.run("ironrule plugin new quiet && ironrule plugin install quiet/plugin.js");
+    walk.admin.post("/api/records/posts", json!({"title": "LOUD"})).await.problem(422, "rule.refused");
+    walk.run("ironrule plugin runs quiet --out run.json && sed -i s/title.shouting/title.loud/ quiet/plugin.js");
+    let output = walk.bash("ironrule plugin replay run.json quiet/plugin.js").output().expect("bash starts");
+    let printed = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(!output.status.success(), "{printed}");
+    expect(&printed, &["title.shouting", "title.loud", "the run came out differently"]);
+    let output = walk.bash("ironrule plugin runs quiet --seq 999 --out other.json").output().expect("bash starts");
+    assert!(!output.status.success() && !walk.app.folder().join("other.json").exists(), "{output:?}");
 }
 
 #[test]

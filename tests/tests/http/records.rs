@@ -10,11 +10,33 @@ mod list;
 
 mod pages;
 
+mod cursor_walk;
+
+mod parameters;
+
+mod search;
+
+mod dialects;
+
+mod expand;
+
 mod aggregate;
 
 mod update;
 
 mod delete;
+
+mod arrays;
+
+mod modifiers;
+
+mod upsert;
+
+mod idempotency;
+
+mod bulk;
+
+mod batch;
 
 mod access;
 

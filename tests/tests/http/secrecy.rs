@@ -5,6 +5,8 @@ mod copies;
 
 mod asks;
 
+mod writes;
+
 use std::{collections::BTreeMap, fmt::Write};
 
 use asks::Ask;
@@ -50,6 +52,7 @@ async fn no_write_tells_whether_a_guess_is_right() {
         watch.compare(caller, asks::creations(&copies)).await;
         watch.compare(caller, asks::changes(&copies)).await;
         watch.compare(caller, asks::replacements(&copies)).await;
+        watch.compare(caller, writes::guesses(&copies)).await;
     }
     // What is allowed shows no secret either, nor does anything that is read after it.
     for caller in &copies.callers {

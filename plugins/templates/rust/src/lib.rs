@@ -19,6 +19,7 @@ ironrule_rules::export!(plugin);
 fn no_shouting(event: &Event) -> Answer {
     let Post { title } = event.after()?;
     if title == title.to_uppercase() && title != title.to_lowercase() {
+        log!("refused the title `{title}`");
         return Err(Rejection::invalid().violation("/title", "title.shouting", "do not shout"));
     }
     patch(json!({ "words": title.split_whitespace().count() }))

@@ -1,6 +1,6 @@
-import { beforeWrite, definePlugin, type Context } from "@ironrule/rules";
+import { beforeWrite, definePlugin, log, type Context } from "@ironrule/rules";
 
-/** Or generate the types of your collections from a running server: `npx ironrule-types http://127.0.0.1:8090`. */
+/** `ironrule plugin types --out src/collections.ts` writes the collections of a running server. */
 interface Post {
   title: string;
   words?: number;
@@ -17,6 +17,7 @@ export const rules = definePlugin({
       run({ after, fail, patch }: Context<Post>) {
         const title = String(after?.title ?? "");
         if (title !== "" && title === title.toUpperCase() && title !== title.toLowerCase()) {
+          log.info("refused a title", { title });
           fail("/title", "title.shouting", "do not shout");
           return;
         }

@@ -1,20 +1,25 @@
-//! The outermost layer: gives every request its id, turns every error (a panic too) into a problem, adds the headers that every answer has,
-//! and writes the access log.
+//! The outermost layer: keeps the limits of every request, turns every error (a panic too) into a problem, compresses, adds the headers that
+//! every answer has, and writes the access log.
 
-use std::{
-    panic::AssertUnwindSafe,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{io, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use futures_util::FutureExt;
+use http_body_util::combinators::BoxBody;
+use hyper::body::Body as _;
 use poem::{
     Endpoint, Request, Response,
     error::{MethodNotAllowedError, NotFoundError, ParsePathError},
     http::{HeaderName, HeaderValue, StatusCode, header},
 };
 
-use super::{cors::Cors, payload::POLICY_EPOCH, problem};
+use super::{
+    compression::{self, Codings},
+    cors::Cors,
+    payload::POLICY_EPOCH,
+    problem,
+    trail::Trail,
+};
 use crate::{App, Error};
 
 /// The header with which a caller waits for a change of policies.
@@ -23,9 +28,11 @@ const POLICY_MIN_EPOCH: &str = "policy-min-epoch";
 /// How long a request waits for it.
 const EPOCH_WITHIN: Duration = Duration::from_secs(2);
 
-/// The id of a request, in the log, in the answer and in what it wrote.
-#[derive(Clone)]
-pub(super) struct RequestId(pub(super) Arc<str>);
+/// Bytes of a query. The longest filter is 4 KiB, and percent-encoding makes three of each.
+const QUERY_MAX_BYTES: usize = 32 << 10;
+
+/// Query parameters of one request.
+const PARAMETERS_MAX: usize = 100;
 
 /// What the paths of the fixed API take: their methods, and the query parameters of each. Poem's routes do not tell the one, and nobody
 /// refuses the other.
@@ -95,11 +102,14 @@ pub(super) struct Boundary<E> {
     methods: Methods,
     cors: Cors,
     app: Arc<App>,
+    /// Clients reach the server through somebody else's TLS.
+    behind_tls: bool,
 }
 
 impl<E> Boundary<E> {
     pub(super) fn new(inner: E, methods: Methods, cors: Cors, app: Arc<App>) -> Self {
-        Self { inner, methods, cors, app }
+        let behind_tls = app.config.public_url.as_ref().is_some_and(|url| url.starts_with("https://"));
+        Self { inner, methods, cors, app, behind_tls }
     }
 
     /// Waits until the policies are in force that the caller knows of: it may have heard of a change from another node.
@@ -140,37 +150,134 @@ impl<E: Endpoint> Endpoint for Boundary<E> {
     type Output = Response;
 
     async fn call(&self, mut request: Request) -> poem::Result<Response> {
-        let id: Arc<str> = ulid::Ulid::new().to_string().into();
-        let started = Instant::now();
-        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        request.extensions_mut().insert(RequestId(Arc::clone(&id)));
-
-        let origin = self.cors.origin(&request);
-        let preflight = self.cors.preflight(&request);
-        let checked = self.methods.check_query(&request);
-        let epoch = self.wait_for_epoch(&request).await;
-        let known = self.app.world().version;
-        let answering = async {
-            if let Some(answer) = preflight {
-                return Ok(answer);
-            }
-            epoch?;
-            checked?;
-            self.inner.get_response_or_error(request).await
+        let trail = trail(&request)?.clone();
+        let asked = Asked {
+            origin: self.cors.origin(&request),
+            codings: Codings::of(&mut request, self.app.config.compression),
+            known: self.app.world().version,
+            line: format!("{} {}", request.method(), request.uri().path()),
+            trail: trail.clone(),
         };
-        let outcome = AssertUnwindSafe(answering).catch_unwind().await;
-        let mut response = match outcome {
+        let path = request.uri().path().to_owned();
+        let response = match self.answered(request, &asked).await {
             Ok(Ok(response)) => response,
-            Ok(Err(error)) => self.problem(&error, &path, &id),
-            Err(_) => problem::response(&Error::Internal("a panic".to_owned()), &id),
+            Ok(Err(error)) => self.problem(&error, &path, trail.id()),
+            Err(_) => problem::response(&Error::Internal("a panic".to_owned()), trail.id()),
         };
-        add_headers(&mut response, &id);
-        self.cors.open(origin, response.headers_mut());
-        response.headers_mut().entry(POLICY_EPOCH).or_insert(known.into());
-        let (status, ms) = (response.status().as_u16(), started.elapsed().as_secs_f64() * 1_000.0);
-        tracing::info!(target: "ironrule::access", request = %id, %method, path, status, ms, "{method} {path} {status}");
-        Ok(response)
+        Ok(self.finished(response, asked))
     }
+}
+
+/// What of a request is needed for its answer.
+struct Asked {
+    origin: Option<HeaderValue>,
+    codings: Codings,
+    /// The changes of policies that were in force when it came.
+    known: u64,
+    /// Method and path, for the log.
+    line: String,
+    trail: Trail,
+}
+
+/// What an endpoint ended with, or that it panicked.
+type Outcome = Result<poem::Result<Response>, Box<dyn std::any::Any + Send>>;
+
+impl<E: Endpoint> Boundary<E> {
+    /// Asks the endpoint, for as long as the request may take. A story that is given up is dropped: what it had written is rolled back, and the
+    /// plugins that it ran end. One that has begun to commit runs to its end, only nobody waits for it.
+    async fn answered(&self, request: Request, asked: &Asked) -> Outcome {
+        let trail = &asked.trail;
+        let story = Arc::clone(trail.commitment()).scope(AssertUnwindSafe(self.story(request, trail)).catch_unwind());
+        tokio::pin!(story);
+        loop {
+            let deadline = trail.deadline();
+            tokio::select! {
+                biased;
+                outcome = &mut story => return outcome,
+                () = tokio::time::sleep_until(deadline) => {}
+            }
+            let seconds = trail.within().as_secs();
+            // The body has come meanwhile.
+            if trail.deadline() > deadline {
+                continue;
+            }
+            if trail.commitment().give_up() {
+                return Ok(Err(Error::TimedOut { seconds }.into()));
+            }
+            let late = problem::response(&Error::Late { seconds }, trail.id());
+            trail.answer(self.with_headers(late, asked));
+            tracing::warn!(request = %trail.id(), "a request was answered before its commit was over");
+            return story.await;
+        }
+    }
+
+    async fn story(&self, request: Request, trail: &Trail) -> poem::Result<Response> {
+        if let Some(answer) = self.cors.preflight(&request) {
+            return Ok(answer);
+        }
+        if trail.is_refused() {
+            return Err(Error::TooManyAtOnce.into());
+        }
+        trail.rated(self.app.rates.arrived(trail.address(), trail.class())?);
+        check_length(&request)?;
+        compression::refuse_encoded(request.headers())?;
+        self.wait_for_epoch(&request).await?;
+        self.methods.check_query(&request)?;
+        self.inner.get_response_or_error(request).await
+    }
+
+    /// The answer as it is sent, and its line in the access log.
+    fn finished(&self, response: Response, asked: Asked) -> Response {
+        let mut response = self.with_headers(response, &asked);
+        let Asked { codings, line, trail, .. } = asked;
+        let body: BoxBody<Bytes, io::Error> = response.take_body().into();
+        // Before compression; none for what is still being made.
+        let bytes = body.size_hint().exact();
+        response.set_body(poem::Body::from(body));
+        let (status, ms) = (response.status().as_u16(), trail.elapsed().as_secs_f64() * 1_000.0);
+        let (request, peer, principal) = (trail.id(), trail.address(), trail.principal());
+        tracing::info!(target: "ironrule::access", %request, %peer, principal, status, bytes, ms, "{line} {status}");
+        codings.encode(response)
+    }
+
+    fn with_headers(&self, mut response: Response, asked: &Asked) -> Response {
+        add_headers(&mut response, asked.trail.id());
+        add_rate(&mut response, &asked.trail);
+        if asked.trail.is_secure() || self.behind_tls {
+            // A year, as browsers' lists ask for.
+            response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+        }
+        self.cors.open(asked.origin.clone(), response.headers_mut());
+        response.headers_mut().entry(POLICY_EPOCH).or_insert(asked.known.into());
+        response
+    }
+}
+
+/// What is known of a request.
+pub(super) fn trail(request: &Request) -> Result<&Trail, Error> {
+    request.extensions().get::<Trail>().ok_or_else(|| Error::Internal("a request came without its trail".to_owned()))
+}
+
+/// Refuses a query that is longer than anything that can be asked for, before anybody reads it.
+fn check_length(request: &Request) -> Result<(), Error> {
+    let query = request.uri().query().unwrap_or_default();
+    if query.len() > QUERY_MAX_BYTES {
+        return Err(Error::QueryTooLong { max: QUERY_MAX_BYTES });
+    }
+    if query.bytes().filter(|byte| *byte == b'&').count() >= PARAMETERS_MAX {
+        let message = format!("there are more than {PARAMETERS_MAX} query parameters");
+        return Err(Error::Query(model::Violation::new(model::Pointer::root(), "query.value", message).into()));
+    }
+    Ok(())
+}
+
+/// How much of a limit is left, as most gateways say it.
+fn add_rate(response: &mut Response, trail: &Trail) {
+    let Some(told) = trail.rate() else { return };
+    let headers = response.headers_mut();
+    headers.insert(HeaderName::from_static("ratelimit-limit"), told.limit.into());
+    headers.insert(HeaderName::from_static("ratelimit-remaining"), told.remaining.into());
+    headers.insert(HeaderName::from_static("ratelimit-reset"), told.seconds().into());
 }
 
 /// Calling an endpoint without losing what kind of error it ended with.

@@ -119,6 +119,8 @@ struct Collection {
     fields: Option<Vec<Field>>,
     /// The indexes beside those of unique fields.
     indexes: Option<Vec<Index>>,
+    /// The fields whose words `search` of a list looks for.
+    search: Option<Vec<String>>,
     /// For people.
     description: Option<String>,
 }
@@ -136,6 +138,8 @@ struct CollectionChange {
     fields: Option<Vec<Field>>,
     /// All declared indexes as they shall be.
     indexes: Option<Vec<Index>>,
+    /// All fields whose words can be searched for, as they shall be.
+    search: Option<Vec<String>>,
     /// For people.
     description: Option<String>,
 }

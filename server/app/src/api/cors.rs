@@ -10,7 +10,7 @@ use crate::{Error, config::Config};
 
 /// Headers of answers that scripts may read, beside those that they always may.
 const EXPOSED: &str = "Link, ETag, Location, Retry-After, WWW-Authenticate, X-Request-Id, X-Total-Count, X-Next-Cursor, Content-Range, \
-     Idempotency-Key, Idempotency-Replayed, Idempotent-Replayed, Policy-Epoch";
+     Idempotency-Key, Idempotency-Replayed, Idempotent-Replayed, Policy-Epoch, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset";
 
 /// What a path may be asked; whether it takes the method is for the request itself to hear.
 const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";

@@ -36,11 +36,11 @@ mod tests;
 use std::{collections::BTreeMap, io::Write, sync::OnceLock};
 
 use bytes::Bytes;
-use model::{Collection, collection::USERS, record::SYSTEM_FIELDS};
+use model::{Action, Collection, collection::USERS, record::SYSTEM_FIELDS};
 use plugins::Access;
 use serde_json::{Value, json};
 
-use crate::endpoints::Described;
+use crate::{endpoints::Described, world::Catalog};
 pub(crate) use audience::Audience;
 use audience::Sight;
 pub use kept::Documents;
@@ -60,7 +60,7 @@ const OWN_ACCOUNT: &str = "OwnAccount";
 pub(crate) struct Ground<'a> {
     /// What poem-openapi says (`OpenApiService::spec()`).
     pub(crate) fixed: &'a str,
-    pub(crate) catalog: &'a BTreeMap<String, Collection>,
+    pub(crate) catalog: &'a Catalog,
     pub(crate) endpoints: &'a [Described<'a>],
     /// An absolute URL.
     pub(crate) server_url: &'a str,
@@ -89,29 +89,30 @@ impl Document {
     pub(crate) fn render(ground: &Ground<'_>, wanted: &Wanted, audience: Audience<'_>) -> Result<Self, serde_json::Error> {
         let mut parts = fixed::read(ground.fixed)?;
         let whole = wanted.collections.is_none();
-        if !whole {
+        parts.schemas.extend(paths::batch::schemas());
+        if whole {
+            parts.paths.insert(paths::batch::PATH.to_owned(), paths::batch::path());
+        } else {
             parts.keep_tag(SIGN_IN);
         }
         let sights: Vec<Sight> = ground.catalog.values().map(|collection| audience.sight(collection)).collect();
         rights::keep_fixed(&mut parts.paths, audience, &sights);
+        let visible = visible(wanted, &sights);
         if let Some(users) = ground.catalog.get(USERS) {
-            parts.add_account(users, audience);
+            parts.add_account(users, &visible, audience);
         }
         // Records come right after the way to sign in.
         let taken = parts.tag_names();
         let later_tags = parts.tags.split_off(1.min(parts.tags.len()));
         for (collection, sight) in ground.catalog.values().zip(&sights) {
             // Also of collections that are left out: others may refer to them.
-            parts.schemas.extend(schemas::of(sight));
+            parts.schemas.extend(schemas::of(sight, &visible));
             if wanted.includes(collection.name()) {
-                parts.add_records(collection, sight, &taken);
+                parts.add_records(collection, sight, (&visible, &taken));
             }
         }
         if whole {
-            let callable = |endpoint: &&Described<'_>| audience.is_known() || endpoint.rule.access == Access::Anyone;
-            let endpoints: Vec<&Described<'_>> = ground.endpoints.iter().filter(callable).collect();
-            parts.paths.extend(endpoints::paths(&endpoints));
-            parts.tags.extend(endpoints::tags(&endpoints));
+            parts.add_endpoints(ground.endpoints, audience);
         }
         parts.tags.extend(later_tags);
         let mut document = parts.into_json(ground.server_url, wanted.version);
@@ -166,12 +167,12 @@ impl Parts {
     }
 
     /// Says what an account is: a record of `users`, of which its owner may see more than others.
-    fn add_account(&mut self, users: &Collection, audience: Audience<'_>) {
+    fn add_account(&mut self, users: &Collection, visible: &Catalog, audience: Audience<'_>) {
         let schemas = schemas::names(&audience.sight(users));
         let account = match audience {
             Audience::Everybody => schema_ref(&schemas.record),
             Audience::Caller { .. } => {
-                let own = schemas::record(&audience.own_account(users), &SYSTEM_FIELDS);
+                let own = schemas::record(&audience.own_account(users), &SYSTEM_FIELDS, visible);
                 self.schemas.insert(OWN_ACCOUNT.to_owned(), own);
                 schema_ref(OWN_ACCOUNT)
             }
@@ -179,9 +180,9 @@ impl Parts {
         fixed::type_accounts(self, &schema_ref(&schemas.create), &account);
     }
 
-    fn add_records(&mut self, collection: &Collection, sight: &Sight, taken: &[String]) {
+    fn add_records(&mut self, collection: &Collection, sight: &Sight, (visible, taken): (&Catalog, &[String])) {
         let tag = tag(collection, taken);
-        let mut paths = paths::of(sight, &tag);
+        let mut paths = paths::of(sight, visible, &tag);
         rights::keep_records(&mut paths, sight);
         self.paths.extend(paths);
         let description = match collection.definition().description.as_str() {
@@ -189,6 +190,13 @@ impl Parts {
             text => text.to_owned(),
         };
         self.tags.push(json!({"name": tag, "description": description}));
+    }
+
+    fn add_endpoints(&mut self, endpoints: &[Described<'_>], audience: Audience<'_>) {
+        let callable = |endpoint: &&Described<'_>| audience.is_known() || endpoint.rule.access == Access::Anyone;
+        let endpoints: Vec<&Described<'_>> = endpoints.iter().filter(callable).collect();
+        self.paths.extend(endpoints::paths(&endpoints));
+        self.tags.extend(endpoints::tags(&endpoints));
     }
 
     fn into_json(mut self, server_url: &str, version: Version) -> Value {
@@ -208,6 +216,13 @@ impl Parts {
             },
         })
     }
+}
+
+/// The collections among which relations are shown: those that are wanted and can be read.
+fn visible(wanted: &Wanted, sights: &[Sight]) -> Catalog {
+    let readable = sights.iter().filter(|sight| sight.may(Action::Read)).map(|sight| &sight.readable);
+    let wanted = readable.filter(|collection| wanted.includes(collection.name()));
+    wanted.map(|collection| (collection.name().to_owned(), collection.clone())).collect()
 }
 
 /// What the names of the schemas of a collection begin with: `order_items` has `OrderItemsRecord`.

@@ -3,11 +3,12 @@
 
 use std::{
     collections::BTreeMap,
-    io::{Cursor, Read},
+    io::{Cursor, Read, Write},
     sync::LazyLock,
 };
 
 use bytes::Bytes;
+use flate2::{Compression, write::GzEncoder};
 use utoipa_swagger_ui_vendored::SWAGGER_UI_VENDORED;
 use zip::{ZipArchive, result::ZipResult};
 
@@ -22,6 +23,8 @@ pub struct Asset {
     pub content_type: &'static str,
     /// The file.
     pub bytes: Bytes,
+    /// The same in gzip; none for what is compressed already.
+    pub gzip: Option<Bytes>,
     /// The strong entity tag, with its quotes.
     pub etag: String,
 }
@@ -57,8 +60,15 @@ impl Asset {
             _ => "text/html; charset=utf-8",
         };
         let etag = format!("\"{}\"", &blake3::hash(&bytes).to_hex()[..32]);
-        Self { content_type, bytes, etag }
+        Self { content_type, gzip: content_type.starts_with("text/").then(|| gzipped(&bytes)), bytes, etag }
     }
+}
+
+/// Once for all who ask.
+fn gzipped(bytes: &[u8]) -> Bytes {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    // INVARIANT: writing into memory cannot fail.
+    encoder.write_all(bytes).and_then(|()| encoder.finish()).expect("memory takes what is written").into()
 }
 
 /// Unpacks the files; their folder has the version in its name.

@@ -22,9 +22,6 @@ use crate::Error;
 const DISCARDED_MAX_BYTES: usize = 16 << 20;
 const DISCARDING_WITHIN: Duration = Duration::from_secs(5);
 
-/// How long a client may take to send a body.
-const READING_WITHIN: Duration = Duration::from_secs(30);
-
 /// The header of every answer with the count of changes that it knows at least.
 pub(super) const POLICY_EPOCH: &str = "policy-epoch";
 
@@ -42,8 +39,7 @@ pub(super) async fn read(body: Body, declared: Option<&str>, max: usize) -> Resu
         }
         Ok(false)
     };
-    let complete = tokio::time::timeout(READING_WITHIN, reading).await;
-    if complete.map_err(|_| Error::Body(Violation::new(Pointer::root(), "body.timeout", "the body took too long to arrive")))?? {
+    if reading.await? {
         return Ok(bytes.freeze());
     }
     let discarding = async {
@@ -59,7 +55,11 @@ pub(super) async fn read(body: Body, declared: Option<&str>, max: usize) -> Resu
     Err(Error::BodyTooLarge { max })
 }
 
+/// The body keeps its own time: see `serve`.
 fn broken_off(error: std::io::Error) -> Error {
+    if error.kind() == std::io::ErrorKind::TimedOut {
+        return Error::Body(Violation::new(Pointer::root(), "body.timeout", "the body took too long to arrive"));
+    }
     Error::Body(Violation::new(Pointer::root(), "body.malformed", format!("the body broke off: {error}")))
 }
 

@@ -1,11 +1,14 @@
 //! Errors as RFC 9457 problems: the one place that has status codes and the codes that clients rely on.
 
-use model::Violations;
+use model::{Violation, Violations};
 use plugins::RejectionKind;
 use poem::{Response, error::ResponseError, http::StatusCode};
 use serde::Serialize;
 
-use crate::Error;
+use crate::{Error, Place};
+
+/// The code of a server that has no place for more.
+const BUSY: &str = "server.busy";
 
 /// The body of every error.
 #[derive(Serialize)]
@@ -21,8 +24,11 @@ struct Problem<'a> {
     decision_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     plugin: Option<&'a str>,
+    /// Which of the records that a filter matched it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
-    errors: Option<&'a Violations>,
+    record: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    errors: Option<Violations>,
 }
 
 impl ResponseError for Error {
@@ -41,7 +47,12 @@ fn kind(error: &Error) -> (StatusCode, &str) {
         Error::Unauthenticated => (S::UNAUTHORIZED, "auth.required"),
         Error::InvalidToken => (S::UNAUTHORIZED, "auth.invalid_token"),
         Error::InvalidCredentials => (S::UNAUTHORIZED, "auth.invalid_credentials"),
-        Error::Decided { error, .. } => kind(error),
+        Error::Decided { error, .. } | Error::At { error, .. } => kind(error),
+        Error::UnusableKey(_) => (S::BAD_REQUEST, "idempotency.key"),
+        Error::OtherRequest => (S::UNPROCESSABLE_ENTITY, "idempotency.mismatch"),
+        Error::UnderThisKey => (S::CONFLICT, "idempotency.in_flight"),
+        Error::TooLarge { .. } => (S::PAYLOAD_TOO_LARGE, "write.too_large"),
+        Error::TooMany { .. } => (S::CONFLICT, "bulk.too_many"),
         Error::EpochNotReached { .. } => (S::SERVICE_UNAVAILABLE, "policy.epoch_not_reached"),
         Error::Denied { .. } => (S::FORBIDDEN, "policy.denied"),
         Error::FieldsDenied(violations) => match violations.0.first() {
@@ -59,6 +70,12 @@ fn kind(error: &Error) -> (StatusCode, &str) {
         Error::UnderWay { .. } => (S::CONFLICT, "delivery.under_way"),
         Error::VersionMismatch => (S::PRECONDITION_FAILED, "record.version_mismatch"),
         Error::BodyTooLarge { .. } => (S::PAYLOAD_TOO_LARGE, "body.too_large"),
+        Error::UnsupportedEncoding { .. } => (S::UNSUPPORTED_MEDIA_TYPE, "body.unsupported_encoding"),
+        Error::QueryTooLong { .. } => (S::URI_TOO_LONG, "query.too_long"),
+        Error::RateLimited(_) => (S::TOO_MANY_REQUESTS, "rate.limited"),
+        Error::TooManyAtOnce => (S::SERVICE_UNAVAILABLE, BUSY),
+        Error::TimedOut { .. } => (S::SERVICE_UNAVAILABLE, "request.timeout"),
+        Error::Late { .. } => (S::INTERNAL_SERVER_ERROR, "store.unknown_outcome"),
         Error::UnsupportedType { .. } => (S::UNSUPPORTED_MEDIA_TYPE, "body.unsupported_type"),
         Error::Invalid(_) => (S::UNPROCESSABLE_ENTITY, "record.invalid"),
         Error::Unacceptable { kind, .. } => (S::UNPROCESSABLE_ENTITY, unacceptable(kind)),
@@ -98,28 +115,40 @@ fn unacceptable(kind: &str) -> &'static str {
     }
 }
 
-fn violations(error: &Error) -> Option<&Violations> {
+fn violations(error: &Error) -> Option<Violations> {
     match error {
         Error::Decided { error, .. } => violations(error),
+        Error::Body(violation) => Some(violation.clone().into()),
         Error::Query(violations)
         | Error::FieldsDenied(violations)
         | Error::NotUnique(violations)
         | Error::DataLoss(violations)
         | Error::Invalid(violations)
         | Error::Unacceptable { violations, .. }
-        | Error::Refused { violations, .. } => Some(violations),
+        | Error::Refused { violations, .. } => Some(violations.clone()),
         _ => None,
     }
 }
 
+/// The violations of the error of an item lead into its draft; an error that has none is one of the item itself.
+fn located(place: Option<&Place>, error: &Error, code: &str) -> Option<Violations> {
+    let Some(Place::Item { item, draft }) = place else { return violations(error) };
+    let whole = || Violation::new(item.clone(), code, error.to_string()).into();
+    let inside = violations(error).filter(|violations| !violations.0.is_empty());
+    Some(inside.map_or_else(whole, |violations| violations.moved(|pointer| draft.followed_by(pointer))))
+}
+
 /// The answer to a request that ended with an error. Faults of ours are logged with their cause and told without it.
 pub(super) fn response(error: &Error, request_id: &str) -> Response {
+    let (place, error) = match error {
+        Error::At { place, error } => (Some(place), &**error),
+        error => (None, error),
+    };
     let (status, code) = kind(error);
     let fault = matches!(error, Error::Store(_) | Error::Internal(_) | Error::Configuration(_)) && status.is_server_error();
     if fault {
         tracing::error!(request = request_id, %error, "a request failed");
     }
-    let body_violation = if let Error::Body(violation) = error { Some(Violations(vec![violation.clone()])) } else { None };
     let plugin = match error {
         Error::Refused { plugin, .. } | Error::PluginFailed { plugin, .. } => Some(plugin.as_str()),
         _ => None,
@@ -134,7 +163,8 @@ pub(super) fn response(error: &Error, request_id: &str) -> Response {
         message: if fault { "the server could not do this; its log has the request id".to_owned() } else { error.to_string() },
         request_id,
         plugin,
-        errors: body_violation.as_ref().or_else(|| violations(error)),
+        record: if let Some(Place::Record(id)) = place { Some(id) } else { None },
+        errors: if fault { None } else { located(place, error, code) },
     };
     // INVARIANT: a problem is text and numbers only, so writing it as JSON cannot fail.
     let body = serde_json::to_vec(&problem).expect("a problem is always valid JSON");
@@ -145,8 +175,34 @@ pub(super) fn response(error: &Error, request_id: &str) -> Response {
     if let Error::MethodNotAllowed { allow } = error {
         response = response.header("allow", allow);
     }
-    if matches!(error, Error::Conflict | Error::EpochNotReached { .. }) {
+    if let Error::UnsupportedEncoding { .. } = error {
+        response = response.header("accept-encoding", "identity");
+    }
+    if let Error::RateLimited(told) = error {
+        response = response.header("retry-after", told.seconds().max(1));
+    }
+    if matches!(
+        error,
+        Error::Conflict | Error::UnderThisKey | Error::EpochNotReached { .. } | Error::TooManyAtOnce | Error::TimedOut { .. }
+    ) {
         response = response.header("retry-after", "1");
     }
     response.body(body)
+}
+
+/// The whole answer, as bytes of HTTP/1, to a connection that there is no place for. It is written before there is a request.
+pub(crate) fn busy() -> Vec<u8> {
+    let id = ulid::Ulid::new().to_string();
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    let body = serde_json::json!({
+        "type": "about:blank",
+        "title": status.canonical_reason(),
+        "status": status.as_u16(),
+        "code": BUSY,
+        "message": "the server has no place for another connection; try again",
+        "request_id": id,
+    });
+    let body = body.to_string();
+    let head = "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\nretry-after: 1\r\nconnection: close";
+    format!("{head}\r\nx-request-id: {id}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into_bytes()
 }

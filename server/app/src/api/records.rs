@@ -1,26 +1,18 @@
 //! The data API: one hand-written endpoint for every collection, because collections come and go while the server runs, and because it is
 //! the hot path.
 
+mod list;
+
 mod aggregate;
 
-use poem::{
-    Endpoint, IntoResponse, Request, Response,
-    http::{Method, StatusCode, header},
-};
+pub(super) mod write;
+
+use poem::{Endpoint, IntoResponse, Request, Response, http::Method};
 
 pub(super) use aggregate::Aggregate;
 
-use super::{PublicUrl, payload, visitor};
-use crate::{
-    Error,
-    call::Call,
-    records::{
-        Shown, create, delete,
-        list::{self, Page, Question},
-        read,
-        update::{self, Manner},
-    },
-};
+use super::visitor;
+use crate::Error;
 
 /// `/api/records/{collection}`
 pub(super) struct Records;
@@ -35,19 +27,10 @@ impl Endpoint for Records {
         let call = visitor::call(&request).await?;
         let collection = parameter(&request, "collection")?;
         match *request.method() {
-            Method::GET | Method::HEAD => {
-                let question = question(&request)?;
-                let page = list::list(&call, &collection, &question).await?;
-                Ok(listed(&call, &page, &request)?)
-            }
-            Method::POST => {
-                no_parameters(&request)?;
-                let body = json(&mut request, &call).await?;
-                let created = create::create(&call, &collection, &body).await?;
-                let location = format!("/api/records/{collection}/{}", created.record.id);
-                Ok(shown(&call, &created, StatusCode::CREATED, None)?.with_header("location", location).into_response())
-            }
-            _ => Err(Error::MethodNotAllowed { allow: "GET, HEAD, POST".to_owned() }.into()),
+            Method::GET | Method::HEAD => Ok(list::list(&call, &collection, &request).await?),
+            Method::POST => Ok(write::post(&call, &collection, &mut request).await?),
+            Method::PATCH | Method::DELETE => Ok(write::all(&call, &collection, &mut request).await?),
+            _ => Err(Error::MethodNotAllowed { allow: "GET, HEAD, POST, PATCH, DELETE".to_owned() }.into()),
         }
     }
 }
@@ -58,82 +41,17 @@ impl Endpoint for Record {
     async fn call(&self, mut request: Request) -> poem::Result<Response> {
         let call = visitor::call(&request).await?;
         let (collection, id) = (parameter(&request, "collection")?, parameter(&request, "id")?);
-        let if_match = if_match(&request)?;
         let answer = match *request.method() {
-            Method::GET | Method::HEAD => {
-                let fields = fields(&request)?;
-                let read = read::read(&call, &collection, &id).await?;
-                if request.header("if-none-match").is_some_and(|tags| tags.split(',').any(|tag| tag.trim() == read.record.etag())) {
-                    let answer = Response::builder().status(StatusCode::NOT_MODIFIED).header("etag", read.record.etag());
-                    return Ok(answer.finish());
-                }
-                check_fields(&read, fields.as_deref())?;
-                shown(&call, &read, StatusCode::OK, fields.as_deref())?
-            }
-            Method::PATCH | Method::PUT => {
-                no_parameters(&request)?;
-                let manner = if request.method() == Method::PUT { Manner::Replace } else { Manner::Merge };
-                let body = json(&mut request, &call).await?;
-                let updated = update::update(&call, &collection, &id, &body, manner, if_match).await?;
-                shown(&call, &updated, StatusCode::OK, None)?
-            }
-            Method::DELETE => {
-                no_parameters(&request)?;
-                let deleted = delete::delete(&call, &collection, &id, if_match).await?;
-                shown(&call, &deleted, StatusCode::OK, None)?
-            }
+            Method::GET | Method::HEAD => list::read(&call, &collection, &id, &request).await?,
+            Method::PATCH | Method::PUT | Method::DELETE => write::one(&call, (&collection, &id), &mut request).await?,
             _ => return Err(Error::MethodNotAllowed { allow: "GET, HEAD, PATCH, PUT, DELETE".to_owned() }.into()),
         };
         Ok(answer.into_response())
     }
 }
 
-/// The header `If-Match`, several lines as one. One that cannot be read matches nothing, rather than being passed over.
-fn if_match(request: &Request) -> Result<Option<String>, Error> {
-    let lines = request.headers().get_all(header::IF_MATCH).iter();
-    let tags: Vec<&str> = lines.map(|line| line.to_str().map_err(|_| Error::VersionMismatch)).collect::<Result<_, _>>()?;
-    Ok((!tags.is_empty()).then(|| tags.join(",")))
-}
-
 fn parameter(request: &Request, name: &str) -> Result<String, Error> {
     request.path_params::<std::collections::HashMap<String, String>>().ok().and_then(|mut all| all.remove(name)).ok_or(Error::NoRoute)
-}
-
-async fn json(request: &mut Request, call: &Call) -> Result<bytes::Bytes, Error> {
-    if !request.content_type().is_some_and(payload::is_json) {
-        return Err(Error::UnsupportedType { expected: "application/json" });
-    }
-    let declared = request.header("content-length").map(str::to_owned);
-    payload::read(request.take_body(), declared.as_deref(), call.app.config.body_max_bytes).await
-}
-
-fn shown(call: &Call, shown: &Shown, status: StatusCode, fields: Option<&[String]>) -> Result<Response, Error> {
-    let json = shown.json(call, fields)?;
-    let answer = Response::builder().status(status).content_type("application/json").header("etag", shown.record.etag());
-    Ok(answer.body(json))
-}
-
-fn listed(call: &Call, page: &Page, request: &Request) -> Result<Response, Error> {
-    let json = page.json(call)?;
-    let mut answer = Response::builder().content_type("application/json");
-    if let Some(next) = &page.next {
-        let base = request.data::<PublicUrl>().map_or("", |url| &url.0);
-        let others = pairs(request).filter(|(name, _)| name != "cursor" && name != "offset");
-        let mut query = url::form_urlencoded::Serializer::new(String::new());
-        query.extend_pairs(others).append_pair("cursor", next);
-        let link = format!("<{base}{}?{}>; rel=\"next\"", request.original_uri().path(), query.finish());
-        answer = answer.header("link", link).header("x-next-cursor", next);
-    }
-    if let Some(total) = page.total {
-        let (first, count) = (page.offset, page.records.len());
-        let range = if count == 0 {
-            format!("{} */{total}", page.collection.name())
-        } else {
-            format!("{} {first}-{}/{total}", page.collection.name(), first + count - 1)
-        };
-        answer = answer.header("x-total-count", total.to_string()).header("content-range", range);
-    }
-    Ok(answer.body(json))
 }
 
 /// The query parameters, decoded.
@@ -141,59 +59,6 @@ fn pairs(request: &Request) -> impl Iterator<Item = (String, String)> {
     let query = request.original_uri().query().unwrap_or_default().to_owned();
     let pairs: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
     pairs.into_iter()
-}
-
-fn question(request: &Request) -> Result<Question, Error> {
-    let mut question = Question::default();
-    let mut violations = model::Violations::default();
-    for (name, value) in pairs(request) {
-        let slot = match name.as_str() {
-            "filter" => &mut question.filter,
-            "sort" => &mut question.sort,
-            "limit" => &mut question.limit,
-            "offset" => &mut question.offset,
-            "cursor" => &mut question.cursor,
-            "fields" => &mut question.fields,
-            "count" => &mut question.count,
-            _ => {
-                unknown(&name, &mut violations);
-                continue;
-            }
-        };
-        if slot.replace(value).is_some() {
-            violations.add(model::Pointer::field(&name), "query.value", format!("`{name}` stands twice"));
-        }
-    }
-    violations.or(question).map_err(Error::Query)
-}
-
-/// The parameter `fields` of a single read; the only one that it takes.
-fn fields(request: &Request) -> Result<Option<Vec<String>>, Error> {
-    let mut fields = None;
-    let mut violations = model::Violations::default();
-    for (name, value) in pairs(request) {
-        match name.as_str() {
-            "fields" if value.trim().is_empty() => {}
-            "fields" => fields = Some(value.split(',').map(|field| field.trim().to_owned()).collect()),
-            _ => unknown(&name, &mut violations),
-        }
-    }
-    violations.or(fields).map_err(Error::Query)
-}
-
-fn check_fields(shown: &Shown, fields: Option<&[String]>) -> Result<(), Error> {
-    let mut violations = model::Violations::default();
-    for name in fields.unwrap_or_default().iter().filter(|name| shown.collection.field_type(name).is_none()) {
-        let message = format!("`{name}` is not a field of `{}`", shown.collection.name());
-        violations.add(model::Pointer::field("fields"), "query.value", message);
-    }
-    violations.or(()).map_err(Error::Query)
-}
-
-fn no_parameters(request: &Request) -> Result<(), Error> {
-    let mut violations = model::Violations::default();
-    pairs(request).for_each(|(name, _)| unknown(&name, &mut violations));
-    violations.or(()).map_err(Error::Query)
 }
 
 fn unknown(name: &str, violations: &mut model::Violations) {

@@ -1,39 +1,163 @@
 //! The bridge between the accept loop, which speaks hyper, and the endpoints, which speak poem.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
+use bytes::Bytes;
+use http_body_util::combinators::BoxBody;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 use poem::{
     Addr, Endpoint as _, Request, Response,
     endpoint::BoxEndpoint,
     http::{StatusCode, uri::Scheme},
     web::{LocalAddr, RemoteAddr},
 };
+use tokio::{
+    sync::oneshot,
+    time::{Instant, Sleep},
+};
+
+use super::trail::{Begin, Trail, streams};
+use crate::{
+    App,
+    server::{Arrival, Proxies, Visit},
+};
 
 /// Everything that is served. Cheap to clone.
 #[derive(Clone)]
 pub struct Endpoint {
     inner: Arc<BoxEndpoint<'static, Response>>,
+    app: Arc<App>,
+    proxies: Arc<Proxies>,
 }
 
 impl Endpoint {
-    pub(super) fn new(endpoint: impl poem::Endpoint<Output = Response> + 'static) -> Self {
-        Self { inner: Arc::new(poem::EndpointExt::boxed(endpoint)) }
+    pub(super) fn new(endpoint: impl poem::Endpoint<Output = Response> + 'static, app: &Arc<App>, proxies: Proxies) -> Self {
+        Self { inner: Arc::new(poem::EndpointExt::boxed(endpoint)), app: Arc::clone(app), proxies: Arc::new(proxies) }
     }
 
     /// Answers one request.
-    pub async fn respond(
-        &self,
-        request: hyper::Request<hyper::body::Incoming>,
-        local: SocketAddr,
-        peer: SocketAddr,
-    ) -> hyper::Response<impl hyper::body::Body<Data = bytes::Bytes, Error = std::io::Error> + Send + use<>> {
-        let local = LocalAddr(Addr::SocketAddr(local));
-        let peer = RemoteAddr(Addr::SocketAddr(peer));
-        let request = Request::from((request, local, peer, Scheme::HTTP));
+    pub(crate) async fn respond(&self, request: hyper::Request<Incoming>, arrival: Arrival) -> hyper::Response<Answering> {
+        let visit = arrival.connection.begin(request.version());
+        // It goes on as long as the story: a client that resets its streams at once must not begin ever more of them.
+        let story = arrival.connection.story();
+        let (early, told_early) = oneshot::channel();
+        let trail = Trail::begin(
+            &self.app.config,
+            Begin {
+                method: request.method(),
+                path: request.uri().path(),
+                address: self.proxies.client(arrival.peer.ip(), request.headers()),
+                secure: arrival.secure,
+                refused: story.is_none(),
+                has_body: !request.body().is_end_stream(),
+                early,
+            },
+        );
+        let request = taken(request, &arrival, trail, Duration::from_secs(self.app.config.body_read_seconds.max(1)));
         let inner = Arc::clone(&self.inner);
         // A task of its own: a client that hangs up must not stop a story between its commit and what follows.
-        let answering = tokio::spawn(async move { inner.get_response(request).await });
-        let response = answering.await.unwrap_or_else(|_| Response::builder().status(StatusCode::INTERNAL_SERVER_ERROR).finish());
-        hyper::Response::from(response)
+        let answering = tokio::spawn(async move {
+            let response = inner.get_response(request).await;
+            drop(story);
+            response
+        });
+        let response = tokio::select! {
+            biased;
+            Ok(response) = told_early => response,
+            answered = answering => answered.unwrap_or_else(|_| Response::builder().status(StatusCode::INTERNAL_SERVER_ERROR).finish()),
+        };
+        hyper::Response::from(response).map(|body| Answering { body, _visit: visit })
+    }
+}
+
+fn taken(request: hyper::Request<Incoming>, arrival: &Arrival, trail: Trail, within: Duration) -> Request {
+    let ended = request.body().is_end_stream();
+    let local = LocalAddr(Addr::SocketAddr(arrival.local));
+    let peer = RemoteAddr(Addr::SocketAddr(arrival.peer));
+    let scheme = if arrival.secure { Scheme::HTTPS } else { Scheme::HTTP };
+    let mut request = Request::from((request, local, peer, scheme));
+    if !ended {
+        let body: BoxBody<Bytes, io::Error> = request.take_body().into();
+        let receiving = Some(arrival.connection.receive());
+        let renewed = streams(request.uri().path()).then_some(within);
+        let arriving = Arriving { body, receiving, trail: trail.clone(), limit: Box::pin(tokio::time::sleep(within)), renewed };
+        request.set_body(poem::Body::from(BoxBody::new(arriving)));
+    }
+    request.extensions_mut().insert(trail);
+    request
+}
+
+/// The body of a request, which has to come in time and notes when all of it has.
+struct Arriving {
+    body: BoxBody<Bytes, io::Error>,
+    receiving: Option<Visit>,
+    trail: Trail,
+    limit: Pin<Box<Sleep>>,
+    /// What is sent piece by piece has so much time for each piece.
+    renewed: Option<Duration>,
+}
+
+impl Body for Arriving {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        let this = &mut *self;
+        let frame = Pin::new(&mut this.body).poll_frame(context);
+        match &frame {
+            Poll::Pending => {
+                ready!(this.limit.as_mut().poll(context));
+                return Poll::Ready(Some(Err(io::ErrorKind::TimedOut.into())));
+            }
+            Poll::Ready(Some(Ok(_))) => {
+                if let Some(within) = this.renewed {
+                    this.limit.as_mut().reset(Instant::now() + within);
+                }
+            }
+            Poll::Ready(Some(Err(_))) => {}
+            Poll::Ready(None) => {
+                if this.receiving.take().is_some() {
+                    this.trail.arrived();
+                }
+            }
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// The body of an answer. As long as it is there, the connection is being answered.
+pub(crate) struct Answering {
+    body: BoxBody<Bytes, io::Error>,
+    _visit: Visit,
+}
+
+impl Body for Answering {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }

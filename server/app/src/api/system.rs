@@ -5,7 +5,7 @@ use std::time::Duration;
 use poem::{Endpoint, Request, Response, http::StatusCode};
 use poem_openapi::{Object, OpenApi as OpenApiDerive};
 
-use super::{PublicUrl, document, document::Asked, explorer, payload::Reply, visitor};
+use super::{PublicUrl, compression::accepts_gzip, document, document::Asked, explorer, payload::Reply, visitor};
 use crate::Error;
 
 pub(super) struct SystemApi;
@@ -115,17 +115,12 @@ impl Endpoint for Docs {
         if request.header("if-none-match").is_some_and(|tags| tags.split(',').any(|tag| tag.trim() == asset.etag)) {
             return Ok(answer.status(StatusCode::NOT_MODIFIED).finish());
         }
-        Ok(answer.content_type(asset.content_type).body(asset.bytes))
+        let answer = answer.content_type(asset.content_type);
+        match asset.gzip.filter(|_| request.header("accept-encoding").is_some_and(accepts_gzip)) {
+            Some(gzip) => Ok(answer.header("content-encoding", "gzip").body(gzip)),
+            None => Ok(answer.body(asset.bytes)),
+        }
     }
-}
-
-/// RFC 9110, section 12.5.3, as far as it matters: `gzip` is listed and not with the weight 0.
-fn accepts_gzip(header: &str) -> bool {
-    header.split(',').any(|part| {
-        let mut pieces = part.split(';').map(str::trim);
-        let named = pieces.next().is_some_and(|coding| coding.eq_ignore_ascii_case("gzip"));
-        named && !pieces.any(|weight| matches!(weight.strip_prefix("q=").map(str::parse::<f32>), Some(Ok(0.0))))
-    })
 }
 
 pub(super) fn only_get(request: &Request) -> Result<(), Error> {

@@ -4,20 +4,24 @@ use std::sync::Arc;
 
 use poem::{FromRequest, Request, RequestBody, http::header};
 
-use super::boundary::RequestId;
+use super::boundary::trail;
 use crate::{App, Error, auth, call::Call};
 
 /// Begins the call of a request.
 pub(super) async fn call(request: &Request) -> Result<Call, Error> {
     let app = app(request)?;
-    let id = request.extensions().get::<RequestId>().map_or("unknown", |id| &id.0);
+    let trail = trail(request)?;
     let mut headers = request.headers().get_all(header::AUTHORIZATION).iter();
     let authorization = match (headers.next(), headers.next()) {
         (None, _) => None,
         (Some(header), None) => Some(header.to_str().map_err(|_| Error::InvalidToken)?),
         (Some(_), Some(_)) => return Err(Error::InvalidToken),
     };
-    auth::authenticate(app, authorization, id).await
+    let call = auth::authenticate(app, authorization, trail.id()).await?;
+    let principal = &call.caller.principal;
+    trail.known(principal);
+    trail.rated(app.rates.asked(principal, trail.address(), trail.class())?);
+    Ok(Call { address: Some(trail.address()), ..call })
 }
 
 /// The running server.

@@ -13,6 +13,6 @@ use crate::{
 /// # Errors
 /// Those of every creation of a record.
 pub async fn register(call: &Call, body: &[u8]) -> Result<Shown, Error> {
-    let created = create::create(call, USERS, body).await?;
-    Ok(super::owner_view(call, created.collection, created.record))
+    let account = create::record(call, USERS, body).await?;
+    Ok(super::owner_view(call, call.collection(USERS)?, account))
 }

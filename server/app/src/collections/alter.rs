@@ -30,6 +30,8 @@ pub struct Alteration {
     pub fields: Option<Vec<Field>>,
     /// All declared indexes as they shall be.
     pub indexes: Option<Vec<Index>>,
+    /// All fields whose words can be searched for.
+    pub search: Option<Vec<String>>,
     /// The description.
     pub description: Option<String>,
 }
@@ -146,6 +148,7 @@ fn altered(before: &Collection, alteration: Alteration) -> Result<Collection, Er
     let definition = Definition {
         fields,
         indexes: alteration.indexes.unwrap_or(old.indexes),
+        search: alteration.search.unwrap_or(old.search),
         description: alteration.description.unwrap_or(old.description),
         ..old
     };

@@ -9,7 +9,7 @@ use crate::Error;
 /// New names of fields, by the old ones.
 pub type Renames = BTreeMap<String, String>;
 
-/// The collection as it is, but for the names of fields, in its indexes too.
+/// The collection as it is, but for the names of fields, in its indexes and its search too.
 ///
 /// # Errors
 /// A field that is not there or belongs to the kind of the collection, or a name that is taken or cannot be.
@@ -33,7 +33,7 @@ pub(super) fn renamed(before: &Collection, renames: &Renames) -> Result<Collecti
     };
     let mut definition = before.definition().clone();
     definition.fields.iter_mut().for_each(|field| name(&mut field.name));
-    definition.indexes.iter_mut().flat_map(|index| &mut index.fields).for_each(name);
+    definition.indexes.iter_mut().flat_map(|index| &mut index.fields).chain(&mut definition.search).for_each(name);
     Collection::new(definition).map_err(unacceptable)
 }
 

@@ -10,6 +10,8 @@ mod trial;
 
 mod replay;
 
+mod types;
+
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -76,9 +78,29 @@ pub(super) enum PluginCommand {
         #[command(flatten)]
         place: Place,
     },
-    /// Run a recorded run (from `/api/plugins/NAME/runs/ID`) once more and compare.
+    /// Show the runs of a plugin that the server has recorded, or write one of them to a file, for `replay`.
+    Runs {
+        name: String,
+        /// Which one is written; the newest unless given.
+        #[arg(long, requires = "out")]
+        seq: Option<u64>,
+        /// Where to.
+        #[arg(long)]
+        out: Option<PathBuf>,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Write the collections of a running server as TypeScript, for its rules.
+    Types {
+        /// Where to; it is printed unless given.
+        #[arg(long)]
+        out: Option<PathBuf>,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Run a recorded run once more and compare.
     Replay {
-        /// The recorded run as JSON.
+        /// The recorded run, as `runs --out` has written it.
         run: PathBuf,
         /// The component or the rule's text.
         file: PathBuf,
@@ -111,6 +133,9 @@ pub(super) async fn run(command: &PluginCommand) -> Result<(), Error> {
         PluginCommand::Remove(named) => remote::remove(&named.place, &named.name).await,
         PluginCommand::Settings { name, values, place } => remote::settings(place, name, values).await,
         PluginCommand::Logs { name, follow, place } => remote::logs(place, name, *follow).await,
+        PluginCommand::Runs { name, out: None, place, .. } => remote::runs(place, name).await,
+        PluginCommand::Runs { name, seq, out: Some(out), place } => write(out, &remote::run(place, name, *seq).await?),
+        PluginCommand::Types { out, place } => write_types(place, out.as_deref()).await,
         PluginCommand::Replay { run, file } => replay::run(run, file).await,
     }
 }
@@ -122,6 +147,23 @@ async fn check(file: &Path) -> Result<(), Error> {
     let manifest = serde_json::to_string_pretty(plugin.manifest()).map_err(|error| Error::Internal(error.to_string()))?;
     println!("{manifest}");
     println!("{} {} keeps the contract; {bytes} bytes, blake3 {}", plugin.name(), plugin.version(), plugin.digest());
+    Ok(())
+}
+
+async fn write_types(place: &Place, out: Option<&Path>) -> Result<(), Error> {
+    let module = types::module(&remote::collections(place).await?);
+    match out {
+        Some(file) => write(file, &module),
+        None => {
+            print!("{module}");
+            Ok(())
+        }
+    }
+}
+
+fn write(file: &Path, text: &str) -> Result<(), Error> {
+    std::fs::write(file, text).map_err(|error| Error::Configuration(format!("{}: {error}", file.display())))?;
+    println!("wrote {}", file.display());
     Ok(())
 }
 

@@ -4,7 +4,7 @@
 //! A value that is computed of a field tells about that field in every record that counts. So a field can be aggregated only if the caller
 //! may read it in every record that a list would show, as for filters and sorts; anything else is refused, naming the field.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, sync::Arc};
 
 use model::{
     Action, Collection, Condition, Field, Guard, Kind, Pointer, Record, Truth, Value, Violations,
@@ -128,7 +128,7 @@ impl Parsed {
 
 fn parse(collection: &Collection, question: &Question) -> Result<Parsed, Error> {
     let mut violations = Violations::default();
-    let filter = given(&question.filter).and_then(|text| parse_filter(collection, text, &mut violations));
+    let filter = given(&question.filter).and_then(|text| parse_filter(collection, text, &mut violations)).map(Arc::new);
     let groups = given(&question.group).map_or_else(Vec::new, |text| parse_groups(collection, text, &mut violations));
     let measures = match given(&question.select) {
         Some(text) => parse_measures(collection, text, &mut violations),
@@ -236,8 +236,14 @@ fn parse_having(
     // The times are fields of every collection; their names are kept for them.
     let own = |field: &Field| !["created", "updated"].contains(&field.name.as_str()) && model::collection::is_name(&field.name);
     let fields = asked.fields(collection).into_iter().filter(own).collect();
-    let definition =
-        Definition { name: collection.name().to_owned(), kind: Kind::Base, description: String::new(), fields, indexes: Vec::new() };
+    let definition = Definition {
+        name: collection.name().to_owned(),
+        kind: Kind::Base,
+        description: String::new(),
+        fields,
+        indexes: Vec::new(),
+        search: Vec::new(),
+    };
     let results = match Collection::new(definition) {
         Ok(results) => results,
         Err(wrong) => {
@@ -263,7 +269,7 @@ fn parse_having(
 /// A field is aggregated only where a list shows it in every record.
 fn check_readable(call: &Call, plan: &Plan, collection: &Collection, parsed: &Parsed) -> Result<(), Error> {
     let filtered = List { filter: parsed.asked.filter.clone(), ..List::default() };
-    let had = List { filter: parsed.having.clone().map(std::sync::Arc::new), ..List::default() };
+    let had = List { filter: parsed.having.clone().map(Arc::new), ..List::default() };
     let of_caller = [(filtered, "filter"), (had, "having")].into_iter().flat_map(|(list, parameter)| {
         let hidden = list::hidden_from_owner(call, &list);
         hidden.into_iter().map(move |field| (format!("caller.{field}"), parameter))

@@ -1,29 +1,73 @@
-//! The story of a new record.
+//! The story of new records: of one, or of several that are written together or not at all.
 
-use model::{Action, Draft};
+use model::{Action, Draft, Drafts, Record};
 
-use super::{Share, Shown, committed, passwords, steps};
+use super::{
+    Answer, Outcome, Shown,
+    commit::{Share, committed},
+    idempotency::{Once, told_once, written_once},
+    passwords,
+    steps::{self, Authority, Pace},
+};
 use crate::{Error, call::Call};
 
-/// Makes a record out of a JSON body.
+/// Makes a record out of a JSON object, or several out of an array.
 ///
 /// # Errors
 /// In the order of the story: the body, the policies, a rule, validation, the policies again, a unique value, too many conflicts.
-pub async fn create(call: &Call, collection: &str, body: &[u8]) -> Result<Shown, Error> {
+pub(crate) async fn create(call: &Call, collection: &str, body: &[u8], once: Option<&Once>) -> Result<Answer, Error> {
+    told_once(call, once, async {
+        let drafts = Drafts::parse(body).map_err(Error::Body)?;
+        let defined = call.collection(collection)?;
+        call.plan(Action::Create, &defined)?;
+        match passwords::all_sealed(&defined, drafts).await? {
+            Drafts::One(draft) => create_one(call, collection, &draft, once).await,
+            Drafts::Many(drafts) => create_many(call, collection, &drafts, once).await,
+        }
+    })
+    .await
+}
+
+async fn create_one(call: &Call, name: &str, draft: &Draft, once: Option<&Once>) -> Result<Answer, Error> {
+    written_once(call, Share::WithOthers, once, |call, transaction| async move {
+        let collection = call.collection(name)?;
+        let authority = Authority::of_caller(&call, Action::Create, &collection)?;
+        let record = steps::create(&call, &transaction, &collection, authority, draft.clone()).await?;
+        Answer::one(&call, Outcome::Created, &Shown::after_write(&call, &collection, record))
+    })
+    .await
+}
+
+async fn create_many(call: &Call, name: &str, drafts: &[Draft], once: Option<&Once>) -> Result<Answer, Error> {
+    let written = |pace| {
+        written_once(call, Share::WithOthers, once, move |call, transaction| async move {
+            let collection = call.collection(name)?;
+            let authority = Authority::of_caller(&call, Action::Create, &collection)?;
+            let records = steps::create_all(&call, &transaction, &collection, &authority, drafts.to_vec(), pace).await?;
+            let shown: Vec<Shown> = records.into_iter().map(|record| Shown::after_write(&call, &collection, record)).collect();
+            Answer::many(&call, Outcome::Created, &shown)
+        })
+    };
+    match written(Pace::Together).await {
+        // Which of them has a value that is taken is only known when they are written one by one.
+        Err(Error::NotUnique(_)) => written(Pace::OneByOne).await,
+        outcome => outcome,
+    }
+}
+
+/// Makes a record out of a JSON object for somebody who needs the record itself rather than an answer.
+///
+/// # Errors
+/// As [`create`].
+pub(crate) async fn record(call: &Call, collection: &str, body: &[u8]) -> Result<Record, Error> {
     let draft = Draft::parse(body).map_err(Error::Body)?;
     let defined = call.collection(collection)?;
     call.plan(Action::Create, &defined)?;
-    let draft = passwords::sealed(&defined, draft).await?;
-
-    let name = collection.to_owned();
-    let record = committed(call, Share::WithOthers, move |call, transaction| {
-        let (name, draft) = (name.clone(), draft.clone());
-        async move {
-            let collection = call.collection(&name)?;
-            let plan = call.plan(Action::Create, &collection)?;
-            steps::create(&call, &transaction, &collection, steps::Authority::Plan(plan), draft).await
-        }
+    let draft = &passwords::sealed(&defined, draft).await?;
+    committed(call, Share::WithOthers, |call, transaction| async move {
+        let collection = call.collection(collection)?;
+        let authority = Authority::of_caller(&call, Action::Create, &collection)?;
+        steps::create(&call, &transaction, &collection, authority, draft.clone()).await
     })
-    .await?;
-    Ok(Shown::after_write(call, &defined, record))
+    .await
 }

@@ -6,7 +6,7 @@ use argon2::{
     Algorithm, Argon2, Params, Version,
     password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString, rand_core::OsRng},
 };
-use model::{Collection, Draft, FieldType, Value, validate};
+use model::{Collection, Draft, Drafts, FieldType, Pointer, Value, Violation, validate};
 use tokio::sync::Semaphore;
 
 use crate::Error;
@@ -19,6 +19,9 @@ static ARGON2: LazyLock<Argon2<'static>> = LazyLock::new(|| {
 
 /// Hashing is made to be expensive; more than this at once would starve everybody else.
 static HASHING: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(2)));
+
+/// How many passwords one request may set.
+const PASSWORDS_MAX: usize = 100;
 
 /// Replaces every plain password of a draft by its hash. One that is too short, too long or no text stays, for validation to report with
 /// everything else; but a text that looks like a hash never passes for one.
@@ -34,6 +37,33 @@ pub(super) async fn sealed(collection: &Collection, mut draft: Draft) -> Result<
         }
     }
     Ok(draft)
+}
+
+/// The same of one draft or several.
+pub(super) async fn all_sealed(collection: &Collection, drafts: Drafts) -> Result<Drafts, Error> {
+    let drafts = match drafts {
+        Drafts::One(draft) => return sealed(collection, draft).await.map(Drafts::One),
+        Drafts::Many(drafts) => drafts,
+    };
+    check_count(drafts.iter().map(|draft| (collection, draft)))?;
+    let mut all = Vec::with_capacity(drafts.len());
+    for draft in drafts {
+        all.push(sealed(collection, draft).await?);
+    }
+    Ok(Drafts::Many(all))
+}
+
+/// Nobody may keep the processors busy with more passwords than this in one request.
+pub(super) fn check_count<'a>(drafts: impl Iterator<Item = (&'a Collection, &'a Draft)>) -> Result<(), Error> {
+    let passwords = drafts.map(|(collection, draft)| {
+        let fields = collection.fields().filter(|field| field.kind == FieldType::Password);
+        fields.filter(|field| draft.values.contains_key(&field.name)).count()
+    });
+    if passwords.sum::<usize>() <= PASSWORDS_MAX {
+        return Ok(());
+    }
+    let message = format!("more than {PASSWORDS_MAX} passwords");
+    Err(Error::Body(Violation::new(Pointer::root(), "body.too_many_passwords", message)))
 }
 
 async fn hash(plain: String) -> Result<String, Error> {

@@ -32,7 +32,8 @@ fn posts() -> Collection {
             _ => {}
         }
     }
-    let definition = Definition { name: "posts".into(), kind: Kind::Base, description: String::new(), fields, indexes: vec![] };
+    let definition =
+        Definition { name: "posts".into(), kind: Kind::Base, description: String::new(), fields, indexes: vec![], search: Vec::new() };
     Collection::new(definition).expect("posts")
 }
 

@@ -45,8 +45,14 @@ pub fn posts() -> Collection {
             _ => {}
         }
     }
-    let definition =
-        Definition { name: "posts".into(), kind: Kind::Base, description: String::new(), fields: fields.into(), indexes: vec![] };
+    let definition = Definition {
+        name: "posts".into(),
+        kind: Kind::Base,
+        description: String::new(),
+        fields: fields.into(),
+        indexes: vec![],
+        search: Vec::new(),
+    };
     Collection::new(definition).expect("posts")
 }
 

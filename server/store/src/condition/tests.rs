@@ -54,8 +54,14 @@ fn collection() -> Collection {
         many: matches!(name, "tags" | "readers"),
         ..Field::new(name, kind)
     });
-    let definition =
-        Definition { name: "rows".into(), kind: model::Kind::Base, description: String::new(), fields: fields.into(), indexes: Vec::new() };
+    let definition = Definition {
+        name: "rows".into(),
+        kind: model::Kind::Base,
+        description: String::new(),
+        fields: fields.into(),
+        indexes: Vec::new(),
+        search: Vec::new(),
+    };
     Collection::new(definition).expect("a collection")
 }
 

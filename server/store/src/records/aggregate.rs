@@ -66,7 +66,7 @@ pub async fn aggregate(run: &impl Run, collection: &Collection, ground: Ground<'
 }
 
 /// The wording is pinned with the version.
-fn too_slow(error: Error) -> Failure {
+pub(super) fn too_slow(error: Error) -> Failure {
     match error {
         Error::Database(message) if message.contains("exceeded the timeout") => Failure::TooSlow,
         other => Failure::Store(other),

@@ -8,12 +8,19 @@ use tests::{Answer, Client, url};
 use super::{
     conditions::{Condition, Maker, Reader},
     random::Random,
-    world::{THINGS, World},
+    world::{DATES, DECIMALS, INTEGERS, NUMBERS, STATES, TAGS, TEXTS, THINGS, TIMES, World},
 };
+
+/// What lists are expanded by, when they are.
+pub const EXPANDED: [&str; 2] = ["owner", "peers"];
 
 /// A list that somebody asks for.
 pub struct Question {
     pub filter: Option<Condition>,
+    /// Parameters of fields: the field, the name, the value.
+    pub tests: Vec<(&'static str, &'static str, String)>,
+    /// Whether the people of a record are shown beside it.
+    pub expands: bool,
     /// As in the query: `-price,title`.
     pub sort: Vec<String>,
     pub limit: usize,
@@ -49,14 +56,19 @@ impl Question {
         }
         let sort = sort.into_iter().map(|field| if random.percent(50) { format!("-{field}") } else { field }).collect();
         let fields = random.percent(25).then(|| random.some(&world.fields, 1, 6));
-        Self { filter, sort, limit: *random.one(&[2, 3, 5, 7, 10, 30, 30, 1000]), fields }
+        let tests = if random.percent(35) { tests(random, world) } else { Vec::new() };
+        let expands = random.percent(25);
+        Self { filter, tests, expands, sort, limit: *random.one(&[2, 3, 5, 7, 10, 30, 30, 1000]), fields }
     }
 
     /// The fields of the record that somebody must be able to read who asks this, once for each parameter that names them.
+    ///
+    /// Names of parameters of fields stand without the `/`.
     pub fn looks_at(&self) -> Vec<(&str, &str)> {
         let filtered: BTreeSet<&str> = self.filter.iter().flat_map(Condition::fields).collect();
         let sorted = self.sort.iter().map(|key| key.trim_start_matches('-'));
         let named = filtered.into_iter().map(|field| (field, "/filter")).chain(sorted.map(|field| (field, "/sort")));
+        let named = named.chain(self.tests.iter().map(|(field, name, _)| (*field, *name)));
         named.filter(|(field, _)| *field != "id").collect()
     }
 
@@ -69,6 +81,7 @@ impl Question {
     pub fn query(&self, reader: &Reader<'_>) -> Vec<(&'static str, String)> {
         let mut query = Vec::new();
         query.extend(self.filter.as_ref().map(|filter| ("filter", filter.text(reader))));
+        query.extend(self.tests.iter().map(|(_, name, value)| (*name, value.clone())));
         query.extend((!self.sort.is_empty()).then(|| ("sort", self.sort.join(","))));
         query
     }
@@ -77,6 +90,7 @@ impl Question {
     pub async fn walk(&self, client: &Client) -> Outcome {
         let mut query = self.query(&Reader::Filter);
         query.extend([("limit", self.limit.to_string()), ("count", "exact".to_owned())]);
+        query.extend(self.expands.then(|| ("expand", EXPANDED.join(","))));
         query.extend(self.fields.as_ref().map(|fields| ("fields", fields.join(","))));
         let mut walked = Walked { records: Vec::new(), totals: Vec::new(), pages: 0 };
         let mut cursor: Option<String> = None;
@@ -104,8 +118,38 @@ impl Question {
     pub fn text(&self) -> String {
         let query = self.query(&Reader::Filter);
         let shown: Vec<String> = query.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        format!("{} limit={} fields={:?}", shown.join(" "), self.limit, self.fields)
+        format!("{} limit={} fields={:?} expands={}", shown.join(" "), self.limit, self.fields, self.expands)
     }
+}
+
+/// One or two parameters of fields, with values that are stored somewhere.
+fn tests(random: &mut Random, world: &World) -> Vec<(&'static str, &'static str, String)> {
+    let text = |random: &mut Random| random.pick(&TEXTS[1..8]).to_owned();
+    let mut found: Vec<(&'static str, &'static str, String)> = Vec::new();
+    for _ in 0..=random.below(2) {
+        let test = match random.below(16) {
+            0 => ("title", "title", text(random)),
+            1 => ("title", "title_like", random.pick(&["a", "b", "é", "1"]).to_owned()),
+            2 => ("note", "note_ne", text(random)),
+            3 => ("note", "note_null", random.pick(&["true", "false"]).to_owned()),
+            4 => ("amount", "amount_gte", random.one(&INTEGERS).to_string()),
+            5 => ("amount", "amount_in", format!("{},{}", random.one(&INTEGERS), random.one(&INTEGERS))),
+            6 => ("ratio", "ratio_lt", random.one(&NUMBERS).to_string()),
+            7 => ("price", "price_gt", random.pick(&DECIMALS).to_owned()),
+            8 => ("active", "active", random.pick(&["true", "false"]).to_owned()),
+            9 => ("at", "at_lte", random.pick(&TIMES).to_owned()),
+            10 => ("day", "day_gte", random.pick(&DATES).to_owned()),
+            11 => ("state", "state_ne", random.pick(&STATES).to_owned()),
+            12 => ("tags", "tags", random.pick(&TAGS).to_owned()),
+            13 => ("owner", "owner", random.one(&world.people.ids).clone()),
+            14 => ("peers", "peers_in", format!("{},{}", random.one(&world.people.ids), random.one(&world.people.ids))),
+            _ => ("created", "created_gt", random.pick(&TIMES).to_owned()),
+        };
+        if !found.iter().any(|(_, name, _)| *name == test.1) {
+            found.push(test);
+        }
+    }
+    found
 }
 
 /// The ids that an admin finds, in order.

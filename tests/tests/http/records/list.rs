@@ -8,7 +8,7 @@ use tests::{Client, TestApp};
 use super::{THINGS, things};
 
 /// Five things, sorted by title.
-async fn five() -> (TestApp, Client) {
+pub async fn five() -> (TestApp, Client) {
     let (app, admin) = things().await;
     let records = [
         json!({"title": "apple", "amount": 10, "secret": "sesame", "price": "9.50", "ratio": 0.5, "active": true, "state": "new", "tags": ["x"], "day": "2026-01-01", "at": "2026-01-01T10:00:00Z", "data": {"n": 1}}),
@@ -23,7 +23,7 @@ async fn five() -> (TestApp, Client) {
     (app, admin)
 }
 
-fn initials(records: &[Value]) -> String {
+pub fn initials(records: &[Value]) -> String {
     records.iter().filter_map(|record| record["title"].as_str()?.chars().next()).collect()
 }
 
@@ -191,7 +191,7 @@ async fn a_total_counts_what_was_written_and_deleted_since() {
 #[tokio::test]
 async fn unknown_parameters_are_refused_by_name() {
     let (_app, admin) = five().await;
-    for name in ["nope", "Filter", "page", "expand", "where", "$filter", "q"] {
+    for name in ["nope", "Filter", "page", "include", "where", "$filter", "q"] {
         let problem = admin.query(THINGS, &[(name, "1")]).await.problem(400, "query.invalid");
         problem.errors(&[&format!("/{name} query.unknown")]);
     }

@@ -195,3 +195,45 @@ async fn a_cursor_opens_nothing_that_is_closed() {
     admin.policy(json!({"subject": "role:anyone", "object": "things", "action": "read", "fields": "title", "effect": "deny"})).await;
     ann.get(&next).await.any_problem().unreadable("sort");
 }
+
+/// Large records: a page has at most 8 MiB, however many it may have, and the next one goes on from there.
+#[tokio::test]
+async fn a_page_of_large_records_ends_early() {
+    let app = TestApp::start().await;
+    let admin = app.admin().await;
+    admin.collection("things", json!([{"name": "title", "type": "text"}, {"name": "body", "type": "text", "max": 1_000_000}])).await;
+    for number in 0..12 {
+        let body = format!("{number:02} {}", "long ".repeat(180_000));
+        admin.create("things", json!({"title": format!("{number:02}"), "body": body})).await;
+    }
+    for sort in ["title", "-created", ""] {
+        let whole = ids(&admin.query(THINGS, &[("fields", "id"), ("sort", sort), ("limit", "12")]).await.list());
+        let first = admin.query(THINGS, &[("sort", sort), ("limit", "1000"), ("count", "exact")]).await.expect(200);
+        assert!(first.text.len() <= 8 << 20, "{} bytes", first.text.len());
+        assert!(first.expect_header("content-range").ends_with("/12"));
+        let shown = first.list().len();
+        assert!((5..12).contains(&shown), "{shown} records");
+        assert_eq!(walk(&admin, &[("sort", sort), ("limit", "1000")]).await, whole);
+        assert_eq!(walk(&admin, &[("sort", sort), ("limit", "1000"), ("fields", "id")]).await, whole);
+    }
+    // A cursor cannot carry such a value along: that is said, and only where there is a next page.
+    let query = [("sort", "body"), ("fields", "title"), ("limit", "3")];
+    admin.query(THINGS, &query).await.problem(400, "query.invalid").errors(&["/sort query.limit"]);
+    assert_eq!(admin.query(THINGS, &[("sort", "body"), ("fields", "title"), ("limit", "12")]).await.list().len(), 12);
+    assert_eq!(admin.query(THINGS, &[("sort", "body"), ("fields", "title"), ("title_lt", "03")]).await.list().len(), 3);
+    let offset = admin.query(THINGS, &[("_sort", "body"), ("_start", "3"), ("_end", "6"), ("fields", "title")]).await.list();
+    assert_eq!(offset.iter().map(|record| record["title"].clone()).collect::<Vec<_>>(), ["03", "04", "05"]);
+}
+
+/// Headers stay small, however long the question is.
+#[tokio::test]
+async fn a_long_question_has_a_short_answer() {
+    let (_app, admin) = many().await;
+    let all = ids(&admin.query(THINGS, &[("limit", "1000")]).await.list());
+    let values = format!("{},{}", all.join(","), "01ARZ3NDEKTSV4RRFFQ69G5FAV,".repeat(200).trim_end_matches(','));
+    let first = admin.query(THINGS, &[("id_in", &values), ("limit", "40"), ("sort", "id")]).await.expect(200);
+    assert!(first.header("link").is_none(), "the link would be longer than 4 KiB");
+    let cursor = first.expect_header("x-next-cursor").to_owned();
+    let second = admin.query(THINGS, &[("id_in", &values), ("limit", "40"), ("sort", "id"), ("cursor", &cursor)]).await.expect(200);
+    assert_eq!((first.list().len(), second.list().len()), (40, COUNT - 40));
+}

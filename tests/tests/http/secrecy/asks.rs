@@ -21,7 +21,7 @@ impl Ask {
         Self { method: Method::GET, path: path.into(), headers: Vec::new(), body: None }
     }
 
-    fn send(method: Method, path: impl Into<String>, body: &Value) -> Self {
+    pub fn send(method: Method, path: impl Into<String>, body: &Value) -> Self {
         Self { method, body: Some(body.to_string()), ..Self::get(path) }
     }
 
@@ -88,6 +88,28 @@ pub fn lists() -> Vec<Ask> {
         "id == caller.boss",
     ];
     asks.extend(filters.iter().map(|filter| list(&[("filter", filter), ("count", "exact")])));
+    let parameters = [
+        ("title_like", "1"),
+        ("amount", "1"),
+        ("amount_in", "1,2"),
+        ("price_gte", "1.5"),
+        ("active_null", "true"),
+        ("at_lt", "2026-01-09T00:00:00Z"),
+        ("state_ne", "new"),
+        ("tags", "x"),
+        ("owner_null", "false"),
+        ("search", "record"),
+        ("search", "record 14"),
+        ("expand", "owner"),
+        ("expand", "owner.vault(owner)"),
+        ("expand", "links(target)"),
+        ("expand", "links(targets),owner.vault(owner).links(target)"),
+    ];
+    asks.extend(parameters.iter().map(|parameter| list(&[*parameter, ("count", "exact")])));
+    asks.push(list(&[("filter", r#"{"amount":[1,2],"q":"record"}"#), ("range", "[0,9]"), ("sort", r#"["title","ASC"]"#)]));
+    asks.push(list(&[("_sort", "title"), ("_start", "2"), ("_end", "9"), ("amount_gte", "1")]));
+    asks.push(Ask::get(url("/api/records/users", &[("expand", "vault(owner),links(target)")])));
+    asks.push(Ask::get(url("/api/records/links", &[("expand", "target,targets.owner")])));
     asks
 }
 
@@ -114,6 +136,16 @@ pub fn looks() -> Vec<Ask> {
         for sort in [field.to_owned(), format!("-{field}"), format!("title,{field}")] {
             asks.push(list(&[("sort", &sort), ("limit", "5")]));
         }
+        for end in ["", "_ne", "_gt", "_gte", "_lt", "_lte", "_in", "_like", "_null"] {
+            for value in ["1", "true", "first secret 1"] {
+                asks.push(list(&[(&format!("{field}{end}"), value), ("count", "exact")]));
+            }
+        }
+        asks.push(list(&[("filter", &json!({field: "1"}).to_string()), ("range", "[0,9]")]));
+        asks.push(list(&[("_sort", field), ("_end", "5")]));
+        asks.push(list(&[("expand", field)]));
+        asks.push(list(&[("expand", &format!("owner.vault({field})"))]));
+        asks.push(Ask::get(url("/api/records/users", &[("expand", &format!("vault({field})"))])));
         asks.push(list(&[("fields", field), ("count", "exact")]));
         asks.push(list(&[("fields", &format!("title,{field}")), ("sort", "title")]));
     }

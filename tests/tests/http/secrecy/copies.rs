@@ -146,7 +146,13 @@ fn record(number: usize, users: &[String]) -> Value {
 async fn build(admin: &Client, users: &[String]) -> (Vec<String>, Vec<String>) {
     let indexes =
         json!([{"fields": ["s_integer"]}, {"fields": ["title", "s_text"]}, {"fields": ["s_level", "amount"]}, {"fields": ["amount"]}]);
-    admin.post("/api/collections", json!({"name": "vault", "kind": "base", "fields": vault(), "indexes": indexes})).await.expect(201);
+    admin
+        .post(
+            "/api/collections",
+            json!({"name": "vault", "kind": "base", "fields": vault(), "indexes": indexes, "search": ["title", "state"]}),
+        )
+        .await
+        .expect(201);
     let links = json!([
         {"name": "name", "type": "text"},
         {"name": "target", "type": "relation", "collection": "vault"},

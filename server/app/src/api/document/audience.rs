@@ -25,6 +25,8 @@ pub(super) struct Sight {
     pub(super) updatable: Collection,
     /// The system fields that answers may have.
     pub(super) system_fields: Vec<&'static str>,
+    /// The system fields that lists can be asked about.
+    asked_system_fields: Vec<&'static str>,
     /// What can be done to some record at least.
     pub(super) actions: Vec<Action>,
 }
@@ -71,8 +73,9 @@ impl Audience<'_> {
 impl Sight {
     fn everything(collection: &Collection) -> Self {
         let all = || collection.clone();
-        let (system_fields, actions) = (SYSTEM_FIELDS.to_vec(), Action::ALL.to_vec());
-        Self { askable: all(), readable: all(), creatable: all(), updatable: all(), system_fields, actions }
+        let system_fields = SYSTEM_FIELDS.to_vec();
+        let (asked_system_fields, actions) = (system_fields.clone(), Action::ALL.to_vec());
+        Self { askable: all(), readable: all(), creatable: all(), updatable: all(), system_fields, asked_system_fields, actions }
     }
 
     fn under(collection: &Collection, plans: [(Action, std::sync::Arc<Plan>); 4]) -> Self {
@@ -86,11 +89,17 @@ impl Sight {
             creatable: may_name(create),
             updatable: may_name(update),
             system_fields: SYSTEM_FIELDS.into_iter().filter(shown).collect(),
+            asked_system_fields: SYSTEM_FIELDS.into_iter().filter(|name| *name == "id" || certain.contains(name)).collect(),
             actions: plans.iter().filter(|(_, plan)| *plan.access() != Access::Never).map(|(action, _)| *action).collect(),
         }
     }
 
     pub(super) fn may(&self, action: Action) -> bool {
         self.actions.contains(&action)
+    }
+
+    /// True if lists can be asked about the field.
+    pub(super) fn asks(&self, field: &str) -> bool {
+        self.asked_system_fields.contains(&field) || self.askable.field(field).is_some()
     }
 }

@@ -8,6 +8,7 @@ use serde_json::{Error, Value, json, value::RawValue};
 
 use super::{
     Object, Parts,
+    paths::batch,
     schemas::SUFFIXES,
     shared::{self, BEARER},
 };
@@ -17,8 +18,9 @@ const PUBLIC_PATHS: [&str; 8] =
     ["/api/auth/register", "/api/auth/login", "/api/auth/refresh", "/api/setup", "/api/version", "/livez", "/readyz", "/openapi.json"];
 
 /// The groups of operations, in the order in which they are shown: the first part of the path after `/api`, and what it is about.
-const TAGS: [(&str, &str); 7] = [
+const TAGS: [(&str, &str); 8] = [
     ("auth", "Accounts and sessions."),
+    (batch::TAG, "Several writes in one transaction."),
     ("collections", "What kinds of records there are."),
     ("policies", "Who may do what."),
     ("roles", "Who has which role."),

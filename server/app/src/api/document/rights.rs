@@ -37,7 +37,7 @@ pub(super) fn keep_records(paths: &mut Object, sight: &Sight) {
     let prefix = format!("{}_", sight.readable.name());
     keep(paths, |_, method, operation| {
         let verb = operation["operationId"].as_str().and_then(|id| id.strip_prefix(&prefix)).unwrap_or_default();
-        of_verb(verb, method).iter().any(|action| sight.may(*action))
+        of_verb(verb, method).iter().all(|action| sight.may(*action))
     });
 }
 
@@ -49,11 +49,12 @@ fn keep(paths: &mut Object, wanted: impl Fn(&str, &str, &Value) -> bool) {
     });
 }
 
-/// The actions of which an operation on records needs one.
+/// The actions that an operation on records needs.
 fn of_verb(verb: &str, method: &str) -> &'static [Action] {
     match (verb, method) {
-        ("upsert", _) => &[Create, Update],
-        ("import", _) => &[Create],
+        // What a filter means is what the caller can read.
+        ("update_all", _) => &[Read, Update],
+        ("delete_all", _) => &[Read, Delete],
         (_, "get") => &[Read],
         (_, "put" | "patch") => &[Update],
         (_, "delete") => &[Delete],

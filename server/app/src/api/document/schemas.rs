@@ -1,6 +1,6 @@
 //! The schemas of a collection: its records, and what may be sent to create, change and replace one.
 
-use model::{Collection, Field};
+use model::{Collection, Field, record::EXPAND};
 use serde_json::{Value, json};
 
 use super::{
@@ -8,8 +8,12 @@ use super::{
     audience::Sight,
     examples,
     fields::{self, Place},
-    schema_prefix,
+    schema_prefix, schema_ref,
     shared::ID_PATTERN,
+};
+use crate::{
+    records::expand::{self, MORE, Relation},
+    world::Catalog,
 };
 
 /// How the schemas of collections end. No fixed schema may, so that no name of a collection can be in its way.
@@ -33,7 +37,7 @@ pub(super) fn names(sight: &Sight) -> Schemas {
 }
 
 /// The schemas of a collection by name.
-pub(super) fn of(sight: &Sight) -> Object {
+pub(super) fn of(sight: &Sight, catalog: &Catalog) -> Object {
     let names = names(sight);
     let name = sight.readable.name();
     let described = |mut schema: Value, text: String| {
@@ -41,7 +45,7 @@ pub(super) fn of(sight: &Sight) -> Object {
         schema
     };
     let record_text = format!("A record of `{name}`. Fields that the caller may not read or did not ask for are absent.");
-    let mut record = described(record(&sight.readable, &sight.system_fields), record_text);
+    let mut record = described(record(&sight.readable, &sight.system_fields, catalog), record_text);
     if let Some(example) = examples::record(&sight.readable, &sight.system_fields) {
         record["example"] = example;
     }
@@ -57,7 +61,7 @@ pub(super) fn of(sight: &Sight) -> Object {
 }
 
 /// A record as it is read: every readable field, `null` where there is nothing.
-pub(super) fn record(readable: &Collection, system: &[&'static str]) -> Value {
+pub(super) fn record(readable: &Collection, system: &[&'static str], catalog: &Catalog) -> Value {
     let mut properties = system_fields();
     properties.retain(|name, _| system.contains(&name.as_str()));
     let mut required = system.to_vec();
@@ -65,7 +69,27 @@ pub(super) fn record(readable: &Collection, system: &[&'static str]) -> Value {
         properties.insert(field.name.clone(), fields::schema(field, Place::Record));
         required.push(&field.name);
     }
+    let relations = expand::possible(catalog, readable);
+    if !relations.is_empty() {
+        properties.insert(EXPAND.to_owned(), expanded(&relations));
+    }
     json!({"type": "object", "properties": properties, "required": required})
+}
+
+/// What is shown beside a record when it is asked for.
+fn expanded(relations: &[Relation<'_>]) -> Value {
+    let of = |relation: &Relation<'_>| {
+        let target = schema_ref(&format!("{}{}", schema_prefix(relation.target), SUFFIXES[0]));
+        match relation.several {
+            true => json!({"type": "array", "items": target}),
+            false => json!({"type": "object", "nullable": true, "allOf": [target]}),
+        }
+    };
+    let mut properties: Object = relations.iter().map(|relation| (relation.key.clone(), of(relation))).collect();
+    let more =
+        json!({"type": "array", "items": {"type": "string"}, "description": "The relations that lead to more records than are shown."});
+    properties.insert(MORE.to_owned(), more);
+    json!({"type": "object", "readOnly": true, "properties": properties, "description": "The records that `expand` asks for, by relation."})
 }
 
 /// What may be sent. The system fields are taken and ignored, so that a record can be sent back as it came.
@@ -73,6 +97,10 @@ fn draft(collection: &Collection, place: Place) -> Value {
     let mut properties = system_fields();
     for field in collection.fields() {
         properties.insert(field.name.clone(), fields::schema(field, place));
+    }
+    if collection.field(EXPAND).is_none() {
+        let description = "What a read showed beside the record; ignored, so that a record can be sent back.";
+        properties.insert(EXPAND.to_owned(), json!({"type": "object", "readOnly": true, "description": description}));
     }
     let mut schema = json!({"type": "object", "properties": properties, "additionalProperties": false});
     let required: Vec<&str> = collection.fields().filter(|field| must_be_sent(field, place)).map(|field| field.name.as_str()).collect();

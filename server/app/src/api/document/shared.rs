@@ -18,8 +18,12 @@ const ERRORS: [(&str, &str, &str); 11] = [
     ("401", "Unauthorized", "Nobody is signed in, or the token is wrong, expired or revoked."),
     ("403", "Forbidden", "The policies do not allow it, or not with these fields."),
     ("404", "NotFound", "It is not there, or the caller may not see it."),
-    ("409", "Conflict", "A name or a unique value is taken, other records point here, or too many writers want the same records."),
-    ("412", "PreconditionFailed", "`If-Match` does not hold: the record has changed since it was read."),
+    (
+        "409",
+        "Conflict",
+        "A name or a unique value is taken, other records point here, too many writers want the same records, or the same request is under way.",
+    ),
+    ("412", "PreconditionFailed", "`If-Match` or `If-None-Match` does not hold: the record has changed since it was read, or is there."),
     ("413", "BodyTooLarge", "The body is larger than allowed."),
     ("415", "UnsupportedMediaType", "The body is of another type than expected."),
     ("422", "Invalid", "The input breaks a constraint or a rule; `errors` has every field that is wrong."),
@@ -64,6 +68,7 @@ pub(super) fn schemas() -> Object {
             "code": text("Stable and meant to be compared, such as `record.not_found`."),
             "message": text("A sentence, meant to be shown."),
             "request_id": text("Finds the request in the log of the server."),
+            "record": text("The id of the stored record that the problem is about, when a filter has chosen it."),
             "decision_id": text("On refusals by policies: under this id whoever may read policies finds out why."),
             "errors": {
                 "type": "array",
@@ -104,6 +109,13 @@ pub(super) fn parameters() -> Object {
     let if_none_match = "Answer 304 without a body if the record still has this entity tag.";
     let id = json!({"type": "string", "pattern": ID_PATTERN});
     let header = |name: &str, description: &str| json!({"name": name, "in": "header", "required": false, "description": description, "schema": {"type": "string"}});
+    let if_absent = "`*`: write only if there is no such record yet; otherwise 412. With entity tags: only if the record has none of them.";
+    let mut idempotency_key = header(
+        "Idempotency-Key",
+        "Makes the write happen once, however often it is sent: whoever sends the same request with the same key within a day gets the answer \
+         that it had, with `Idempotency-Replayed: true`. Only for those who are logged in.",
+    );
+    idempotency_key["schema"] = json!({"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"});
     Object::from_iter([
         ("Limit".to_owned(), query("limit", "The most records of the page.", limit)),
         ("Offset".to_owned(), query("offset", skipped, offset)),
@@ -111,6 +123,8 @@ pub(super) fn parameters() -> Object {
         ("Count".to_owned(), query("count", count, json!({"type": "string", "enum": ["none", "exact"]}))),
         ("IfMatch".to_owned(), header("If-Match", if_match)),
         ("IfNoneMatch".to_owned(), header("If-None-Match", if_none_match)),
+        ("IfAbsent".to_owned(), header("If-None-Match", if_absent)),
+        ("IdempotencyKey".to_owned(), idempotency_key),
         (
             "RecordId".to_owned(),
             json!({"name": "id", "in": "path", "required": true, "description": "The id of the record.", "schema": id}),
@@ -123,7 +137,8 @@ pub(super) fn headers() -> Object {
     let text = || json!({"type": "string"});
     Object::from_iter([
         header("ETag", "The entity tag of this version of the record, for `If-Match`.", text()),
-        header("Location", "The path of the new record.", text()),
+        header("Location", "The path of the new record; absent if several were written.", text()),
+        header("IdempotencyReplayed", "`true` if the write has happened before, and this was its answer.", text()),
         header("Link", "`<...>; rel=\"next\"`: the next page (RFC 8288); absent on the last.", text()),
         header("NextCursor", "The `cursor` of the next page; absent on the last.", text()),
         header("TotalCount", "How many records match, with `count=exact`.", json!({"type": "integer", "format": "int64", "minimum": 0})),

@@ -138,7 +138,9 @@ fn every_operation_has_its_own_id_and_answers_errors_with_problems() {
             assert_eq!(is_problem, !status.starts_with(['2', '3']), "{name} {status}");
         }
     }
-    for id in ["things_list", "things_create", "things_get", "things_update", "things_replace", "things_delete"] {
+    let ids_of_things =
+        ["list", "create", "update_all", "delete_all", "get", "update", "replace", "delete"].map(|verb| format!("things_{verb}"));
+    for id in ids_of_things.iter().chain([&"batch".to_owned()]) {
         assert!(ids.contains(id), "{id}");
     }
 }
@@ -184,7 +186,7 @@ fn a_tag_of_the_fixed_api_is_not_shared() {
     let document = document();
     let tags: Vec<&str> = document["tags"].as_array().expect("tags").iter().filter_map(|tag| tag["name"].as_str()).collect();
     let records = ["policies (collection)", "things", "users"];
-    assert_eq!(tags, [&["auth"], &records[..], &["collections", "policies", "roles", "plugins", "setup", "system"]].concat());
+    assert_eq!(tags, [&["auth"], &records[..], &["batch", "collections", "policies", "roles", "plugins", "setup", "system"]].concat());
     for (name, operation) in operations(&document) {
         assert!(tags.contains(&operation["tags"][0].as_str().expect("a tag")), "{name}");
     }

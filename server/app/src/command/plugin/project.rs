@@ -46,7 +46,7 @@ const SHARED: [File; 3] = [
 
 const JAVASCRIPT: [File; 2] = [("plugin.js", template!("js/plugin.js")), ("README.md", template!("js/README.md"))];
 
-const TYPESCRIPT: [File; 7] = [
+const TYPESCRIPT: [File; 8] = [
     ("src/plugin.ts", template!("ts/src/plugin.ts")),
     ("package.json", template!("ts/package.json")),
     ("tsconfig.json", template!("ts/tsconfig.json")),
@@ -54,13 +54,15 @@ const TYPESCRIPT: [File; 7] = [
     ("ironrule/index.js", guest!("guest-ts/index.js")),
     ("ironrule/index.d.ts", guest!("guest-ts/index.d.ts")),
     ("ironrule/package.json", guest!("guest-ts/package.json")),
+    ("ironrule/README.md", guest!("guest-ts/README.md")),
 ];
 
-const RUST: [File; 13] = [
+const RUST: [File; 14] = [
     ("src/lib.rs", template!("rust/src/lib.rs")),
     ("Cargo.toml", template!("rust/Cargo.toml.template")),
     ("README.md", template!("rust/README.md")),
     ("ironrule/Cargo.toml", guest!("guest-rust/Cargo.toml")),
+    ("ironrule/README.md", guest!("guest-rust/README.md")),
     ("ironrule/src/lib.rs", guest!("guest-rust/src/lib.rs")),
     ("ironrule/src/answer.rs", guest!("guest-rust/src/answer.rs")),
     ("ironrule/src/effects.rs", guest!("guest-rust/src/effects.rs")),

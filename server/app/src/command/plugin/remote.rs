@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use clap::Args;
+use model::collection::Definition;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value as Json, json};
 
@@ -97,6 +98,13 @@ pub(super) async fn install(place: &Place, file: &Path, grant: &str, shadow: boo
     Ok(())
 }
 
+/// The definitions of all collections.
+pub(super) async fn collections(place: &Place) -> Result<Vec<Definition>, Error> {
+    let server = Server::at(place).await?;
+    let answer = server.send(server.request(Method::GET, "/api/collections")).await?;
+    serde_json::from_value(answer).map_err(|error| Error::Configuration(format!("the server is of another version: {error}")))
+}
+
 pub(super) async fn list(place: &Place) -> Result<(), Error> {
     let server = Server::at(place).await?;
     let plugins = server.send(server.request(Method::GET, "/api/plugins")).await?;
@@ -169,6 +177,40 @@ fn pairs(values: &[String]) -> Result<BTreeMap<&str, &str>, Error> {
         Some(bad) => Err(Error::Configuration(format!("`{bad}` is no setting: write `NAME=VALUE`"))),
         None => Ok(values.iter().filter_map(|text| text.split_once('=')).collect()),
     }
+}
+
+pub(super) async fn runs(place: &Place, name: &str) -> Result<(), Error> {
+    let server = Server::at(place).await?;
+    let runs = server.send(server.request(Method::GET, &format!("/api/plugins/{name}/runs"))).await?;
+    for run in runs.as_array().into_iter().flatten() {
+        let text = |name: &str| run[name].as_str().unwrap_or_default();
+        println!(
+            "{:>5} {} {} {} {} {}",
+            run["seq"].to_string(),
+            text("at"),
+            text("rule"),
+            text("collection"),
+            text("outcome"),
+            text("code")
+        );
+    }
+    Ok(())
+}
+
+/// A recorded run as JSON: that one, or the newest.
+pub(super) async fn run(place: &Place, name: &str, seq: Option<u64>) -> Result<String, Error> {
+    let server = Server::at(place).await?;
+    let path = format!("/api/plugins/{name}/runs");
+    let seq = match seq {
+        Some(seq) => seq,
+        None => {
+            let runs = server.send(server.request(Method::GET, &path)).await?;
+            let newest = runs.as_array().into_iter().flatten().filter_map(|run| run["seq"].as_u64()).max();
+            newest.ok_or_else(|| Error::Configuration(format!("no run of `{name}` is recorded")))?
+        }
+    };
+    let run = server.send(server.request(Method::GET, &format!("{path}/{seq}"))).await?;
+    Ok(format!("{run:#}\n"))
 }
 
 pub(super) async fn logs(place: &Place, name: &str, follow: bool) -> Result<(), Error> {

@@ -15,7 +15,7 @@ use crate::{
     Error,
     call::Call,
     plugins::{Bound, Installed},
-    records::{Share, committed},
+    records::commit::{Share, committed},
 };
 
 /// One run of a rule that no write of a record waits for. The texts are JSON.

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use model::{Action, Caller, Collection, Draft, FieldType, NewRecord, Principal, Record, Value, validate, value::Object};
+use model::{Action, Caller, Collection, Draft, FieldType, Modifiers, NewRecord, Principal, Record, Value, validate, value::Object};
 use plugins::{BoxFuture, Effect, Failure, Records, WritesAs};
 use store::{Transaction, records::Ground};
 
@@ -13,6 +13,7 @@ use crate::{
     outbox,
     plugins::Bound,
     records::{
+        Preconditions,
         list::{Question, parse},
         steps::{self, Authority, Change, Granted},
         update::Manner,
@@ -147,6 +148,9 @@ impl RuleRecords {
 
     async fn shadow_update(&self, collection: &Collection, id: &str, draft: Draft) -> Result<Record, Error> {
         let stored = self.stored(collection, id).await?.ok_or_else(|| Error::no_record(id))?;
+        let mut draft = draft;
+        let modifiers = Modifiers::split(&mut draft);
+        modifiers.apply(collection, &stored.values, &mut draft).map_err(Error::Invalid)?;
         let draft = validate::merged(&stored, draft);
         validate::update(collection, &stored, draft, &self.call.now).map(NewRecord::into_record).map_err(Error::Invalid)
     }
@@ -253,7 +257,7 @@ impl Records for RuleRecords {
                     Play::Shadow => self.shadow_update(&collection, id, draft).await?,
                     Play::Real => {
                         let authority = self.authority(Action::Update, &collection)?;
-                        let change = Change { id, draft, manner: Manner::Merge, if_match: None };
+                        let change = Change { id, draft, manner: Manner::Merge, preconditions: Preconditions::NONE };
                         steps::update(&self.call, &self.transaction, &collection, authority, change).await?
                     }
                 };
@@ -273,7 +277,7 @@ impl Records for RuleRecords {
                     Play::Shadow => self.stored(&collection, id).await?.map(drop).ok_or_else(|| Error::no_record(id)),
                     Play::Real => {
                         let authority = self.authority(Action::Delete, &collection)?;
-                        steps::delete(&self.call, &self.transaction, &collection, authority, id, None).await.map(drop)
+                        steps::delete(&self.call, &self.transaction, &collection, authority, (id, Preconditions::NONE)).await.map(drop)
                     }
                 }
             };

@@ -31,7 +31,8 @@ fn things() -> Collection {
         ..Field::new(&format!("{name}_{suffix}"), kind)
     });
     let fields = fields.collect();
-    let definition = Definition { name: "things".into(), kind: Kind::Base, description: String::new(), fields, indexes: vec![] };
+    let definition =
+        Definition { name: "things".into(), kind: Kind::Base, description: String::new(), fields, indexes: vec![], search: Vec::new() };
     Collection::new(definition).expect("things")
 }
 

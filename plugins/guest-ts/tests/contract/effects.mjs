@@ -1,0 +1,4 @@
+// `ironrule:rules/effects`.
+import { asked } from "../host.mjs";
+
+export const enqueue = (...given) => asked("enqueue", given);

@@ -1,0 +1,172 @@
+//! Where guests go that compute for long: to threads of their own, with less priority than those that serve requests, so that what one rule
+//! wastes is its own time and not everybody's. A rule that went there, or broke, begins there for a while: what it will do is known.
+
+use std::collections::BTreeMap;
+use std::future::{Future, poll_fn};
+use std::panic;
+use std::pin::Pin;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinHandle;
+
+/// What a guest may compute before it has to go.
+pub(crate) const AFTER: Duration = Duration::from_millis(5);
+/// How many times as long a call may take there, with all of its waiting for its turn.
+pub(crate) const PATIENCE: u32 = 4;
+/// How long a rule begins there after the last time that it was sent there.
+const REMEMBERED: Duration = Duration::from_secs(2);
+/// Lets everybody else go first, and still gets a turn.
+#[cfg(target_os = "linux")]
+const NICE: i32 = 10;
+
+/// None if the machine has no threads for it; then guests stay where they are.
+static THREADS: LazyLock<Option<Runtime>> = LazyLock::new(|| {
+    // Half of the processors: the others are free whatever happens here.
+    let processors = thread::available_parallelism().map_or(1, |count| count.get().div_ceil(2));
+    let mut threads = Builder::new_multi_thread();
+    threads.worker_threads(processors).thread_name("plugin-apart").on_thread_start(lower_priority).enable_all().build().ok()
+});
+
+/// Which rules of a plugin have been sent away lately.
+#[derive(Default)]
+pub(crate) struct Habits(BTreeMap<String, AtomicU64>);
+
+impl Habits {
+    pub(crate) fn of<'a>(rules: impl Iterator<Item = &'a str>) -> Self {
+        Self(rules.map(|rule| (rule.to_owned(), AtomicU64::new(0))).collect())
+    }
+
+    /// Whether the rule begins apart.
+    pub(crate) fn begins_apart(&self, rule: &str) -> bool {
+        self.0.get(rule).is_some_and(|until| until.load(Ordering::Relaxed) > now_ms())
+    }
+
+    /// The rule computed for long, or broke.
+    pub(crate) fn note(&self, rule: &str) {
+        if let Some(until) = self.0.get(rule) {
+            until.store(now_ms() + REMEMBERED.as_millis() as u64, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Milliseconds since the first call.
+fn now_ms() -> u64 {
+    static BEGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+    BEGIN.elapsed().as_millis() as u64
+}
+
+/// Does the work here until it is told to go, if it begins here at all, and the rest apart. Dropping this ends the work, here or there.
+pub(crate) async fn run<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static, begins_apart: bool, go: &AtomicBool) -> T {
+    let mut work = Box::pin(work);
+    // It is told to go while it is polled, and wakes this task then.
+    let here = poll_fn(|context| match begins_apart || go.load(Ordering::Relaxed) {
+        true => Poll::Ready(None),
+        false => work.as_mut().poll(context).map(Some),
+    });
+    if let Some(done) = here.await {
+        return done;
+    }
+    match &*THREADS {
+        Some(threads) => Aborting(threads.spawn(work)).await,
+        None => work.await,
+    }
+}
+
+/// A task that ends when nobody waits for it any more.
+struct Aborting<T>(JoinHandle<T>);
+
+impl<T> Future for Aborting<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
+        Pin::new(&mut self.0).poll(context).map(|done| match done.map_err(tokio::task::JoinError::try_into_panic) {
+            Ok(done) => done,
+            Err(Ok(panic)) => panic::resume_unwind(panic),
+            Err(Err(cancelled)) => panic!("nobody but this can end the task, and it was {cancelled}"),
+        })
+    }
+}
+
+impl<T> Drop for Aborting<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Elsewhere than on Linux a priority is that of the process, which keeps its own.
+fn lower_priority() {
+    #[cfg(target_os = "linux")]
+    // If it is not allowed, the threads are as good as others.
+    let _ = rustix::process::setpriority_process(None, NICE);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn thread_name() -> String {
+        thread::current().name().unwrap_or_default().to_owned()
+    }
+
+    #[tokio::test]
+    async fn work_stays_until_it_is_told_to_go() {
+        let go = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&go);
+        let work = async move {
+            let before = thread_name();
+            told.store(true, Ordering::Relaxed);
+            tokio::task::yield_now().await;
+            (before, thread_name())
+        };
+        let (before, after) = run(work, false, &go).await;
+        assert_eq!((before, after.as_str()), (thread_name(), "plugin-apart"));
+        assert_eq!(run(async { thread_name() }, false, &AtomicBool::new(false)).await, thread_name());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn the_threads_have_little_priority_and_these_do_not() {
+        let nice = || rustix::process::getpriority_process(None).expect("a priority");
+        let here = nice();
+        assert_eq!(run(async move { nice() }, true, &AtomicBool::new(false)).await, NICE.max(here));
+        assert_eq!(nice(), here);
+    }
+
+    #[tokio::test]
+    async fn who_does_not_wait_any_more_ends_the_work() {
+        let held = Arc::new(());
+        let kept = Arc::clone(&held);
+        let work = async move {
+            std::future::pending::<()>().await;
+            drop(kept);
+        };
+        let go = AtomicBool::new(false);
+        let waiting = tokio::time::timeout(Duration::from_millis(10), run(work, true, &go));
+        assert!(waiting.await.is_err());
+        while Arc::strong_count(&held) > 1 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "as it was")]
+    async fn a_panic_stays_a_panic() {
+        run(async { panic!("as it was") }, true, &AtomicBool::new(false)).await
+    }
+
+    #[test]
+    fn habits_are_of_a_rule() {
+        let habits = Habits::of(["one", "two"].into_iter());
+        habits.note("one");
+        habits.note("unknown");
+        assert!(habits.begins_apart("one"));
+        assert!(!habits.begins_apart("two") && !habits.begins_apart("unknown"));
+    }
+}
