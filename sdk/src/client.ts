@@ -1,6 +1,7 @@
 /** Puts the parts together: one transport, one session, and the two things made of them, `auth` and `collection`. */
 import createFetchClient, { type Client as FetchClient } from "openapi-fetch";
 import { Auth } from "./auth.js";
+import { Batch } from "./batch.js";
 import { Collection } from "./records.js";
 import { retrying } from "./retry.js";
 import { Session } from "./session.js";
@@ -27,6 +28,8 @@ export interface Client<Paths extends {}> {
   readonly auth: Auth<Paths>;
   /** Every other path of the server, typed; answers `{data, error}` and does not throw for an error answer. */
   readonly api: FetchClient<Paths>;
+  /** Writes to several collections in one transaction: add operations, then `send`. */
+  batch(): Batch<Paths>;
   /** The records of one collection. */
   collection<Name extends CollectionName<Paths>>(name: Name): Collection<CollectionTypes<Paths, Name>>;
 }
@@ -44,6 +47,7 @@ export function createClient<Paths extends {}>(options: ClientOptions): Client<P
   return {
     auth: new Auth<Paths>(session, plain, signed),
     api,
+    batch: () => new Batch<Paths>(signed),
     collection: <Name extends CollectionName<Paths>>(name: Name) =>
       new Collection<CollectionTypes<Paths, Name>>(name, signed),
   };

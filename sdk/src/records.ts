@@ -20,6 +20,25 @@ export interface WriteOptions extends CreateOptions {
   ifMatch?: string | undefined;
 }
 
+export interface BulkOptions extends CreateOptions {
+  /** Which records are meant: a condition, as in lists. */
+  filter: string;
+  /** How many there may be at most, up to 1,000; if there are more, it is 409 and nothing is written. */
+  max: number;
+  /** Do everything, rules included, and undo it: the answer is that of the real thing. */
+  dryRun?: boolean;
+}
+
+/** What a write by filter has done, or would do. */
+export interface BulkReport {
+  /** How many records the filter means. */
+  matched: number;
+  /** How many were changed or deleted. */
+  changed: number;
+  ids: string[];
+  dryRun: boolean;
+}
+
 export interface UpsertOptions extends CreateOptions {
   /** The unique field (or fields, with commas) by which the record is found; or `id`. */
   on: string;
@@ -36,7 +55,12 @@ export interface Page<Record> {
 /** Beside the records and not in them, so that a record can be sent back as it came. */
 const etags = new WeakMap<object, string>();
 
-/** The version of a record that came from `get`, `create`, `update` or `replace`; not known of records in a list. */
+/** Keeps the version of a record for `etag`. */
+export function remember(record: object, tag: string): void {
+  etags.set(record, tag);
+}
+
+/** The version of a record that was read or written alone or in a batch; not known of records in a list. */
 export function etag(record: object): string | undefined {
   return etags.get(record);
 }
@@ -115,6 +139,16 @@ export class Collection<Types extends AnyCollection> {
     return record(await this.#one("delete", id, write(options)));
   }
 
+  /** Changes all records that the filter means, or none. */
+  async updateAll(change: Types["update"], options: BulkOptions): Promise<BulkReport> {
+    return report(await this.#many("patch", { body: change, ...selection(options) }));
+  }
+
+  /** Deletes all records that the filter means, or none. */
+  async deleteAll(options: BulkOptions): Promise<BulkReport> {
+    return report(await this.#many("delete", selection(options)));
+  }
+
   /** Counts, sums and compares the records that match, by group. */
   async aggregate(query?: Types["aggregateQuery"], options?: CallOptions): Promise<Types["group"][]> {
     const path = "/api/records/{collection}/aggregate";
@@ -131,7 +165,7 @@ export class Collection<Types extends AnyCollection> {
     yield* lines((await this.send("get", path, call)).body as ReadableStream<Uint8Array>);
   }
 
-  #many(method: "get" | "post", call: Call): Promise<Answer> {
+  #many(method: "get" | "post" | "patch" | "delete", call: Call): Promise<Answer> {
     return this.send(method, "/api/records/{collection}", { ...call, path: { collection: this.name } });
   }
 
@@ -142,8 +176,17 @@ export class Collection<Types extends AnyCollection> {
 
 function record({ body, headers }: Answer): object {
   const tag = headers.get("etag");
-  if (tag !== null) etags.set(body as object, tag);
+  if (tag !== null) remember(body as object, tag);
   return body as object;
+}
+
+function selection({ filter, max, dryRun, ...options }: BulkOptions): Call {
+  return { query: { filter, max, dry_run: dryRun }, ...write(options) };
+}
+
+function report({ body }: Answer): BulkReport {
+  const { dry_run: dryRun, ...others } = body as Omit<BulkReport, "dryRun"> & { dry_run: boolean };
+  return { ...others, dryRun };
 }
 
 function write(options?: WriteOptions): Call {

@@ -21,6 +21,9 @@ export type ListQuery<Paths, Name extends CollectionName<Paths>> = CollectionTyp
 /** What `update` takes for collection `Name`. */
 export type Change<Paths, Name extends CollectionName<Paths>> = CollectionTypes<Paths, Name>["update"];
 
+/** What `replace` takes for collection `Name`. */
+export type Replacement<Paths, Name extends CollectionName<Paths>> = CollectionTypes<Paths, Name>["replace"];
+
 /** The least that the methods of a collection need to know. */
 export interface AnyCollection {
   record: object;

@@ -70,9 +70,12 @@ test("many records, changes of what is stored, and writes that happen once", asy
       { name: "owner", type: "relation", collection: "users", on_delete: "unset" },
     ],
   });
+  const part = { name: "part", type: "relation", collection: "sdk_parts", on_delete: "cascade" };
+  await createCollection({ name: "sdk_uses", fields: [{ name: "note", type: "text" }, part] });
   await succeeds(project.generate(url));
   await succeeds(project.compile("writes.ts"));
   await succeeds(project.execute("writes.ts"));
+  await dropCollection("sdk_uses");
   await dropCollection("sdk_parts");
 });
 

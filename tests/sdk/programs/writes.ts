@@ -1,6 +1,6 @@
 /** Many records, changes of what is stored, and writes that happen once. Compiled and run by `sdk.test.mjs`. */
 import assert from "node:assert/strict";
-import { createClient, Problem } from "@ironrule/client";
+import { createClient, etag, Problem } from "@ironrule/client";
 import type { paths } from "./api.js";
 
 const url = process.env["IRONRULE_URL"] ?? "";
@@ -63,6 +63,38 @@ async function expand(): Promise<void> {
   await parts.delete(made.id);
 }
 
+async function changeByFilter(): Promise<void> {
+  const tried = await parts.updateAll({ "stock+": 10 }, { filter: "stock >= 8", max: 10, dryRun: true });
+  assert.deepEqual([tried.matched, tried.changed, tried.dryRun], [2, 2, true]);
+  const done = await parts.updateAll({ "stock+": 10 }, { filter: "stock >= 8", max: 10 });
+  assert.deepEqual([done.ids.length, done.dryRun], [2, false]);
+  const tooMany = await problem(parts.deleteAll({ filter: "stock > 0", max: 1 }));
+  assert.equal(tooMany.status, 409);
+  const gone = await parts.deleteAll({ filter: 'sku == "A-3"', max: 1 });
+  assert.deepEqual([gone.changed, (await parts.list({ count: "exact", limit: 1 })).total], [1, 2]);
+}
+
+async function batch(): Promise<void> {
+  const batch = client.batch();
+  const first = batch.create("sdk_parts", { sku: "E-1", stock: 1 });
+  batch.create("sdk_uses", { part: first.ref("id"), note: "refers to what is made before it" });
+  const changed = batch.update("sdk_parts", first.ref("id"), { "stock+": 4 });
+  const either = batch.upsert("sdk_parts", { sku: "A-2", stock: 1 }, { on: "sku" });
+  assert.throws(() => first.record, /not sent/);
+  await batch.send();
+  assert.deepEqual([first.isNew, changed.record.stock, either.isNew, either.record.stock], [true, 5, false, 1]);
+  const [use] = (await client.collection("sdk_uses").list({ part: first.record.id })).items;
+  assert.equal(use?.part, first.record.id);
+  await parts.update(first.record.id, { stock: 0 }, { ifMatch: etag(changed.record) });
+
+  const wrong = client.batch();
+  wrong.create("sdk_parts", { sku: "E-2", stock: 1 });
+  wrong.delete("sdk_parts", "01ARZ3NDEKTSV4RRFFQ69G5FAV");
+  const refused = await problem(wrong.send());
+  assert.equal(refused.status, 404);
+  assert.equal((await parts.list({ sku: "E-2" })).items.length, 0, "all or none");
+}
+
 async function writeOnce(): Promise<void> {
   const draft = { sku: "C-1", stock: 1 };
   const first = await parts.create(draft, { idempotencyKey: "once" });
@@ -112,6 +144,10 @@ export async function wrong(): Promise<void> {
   await parts.createMany([{ sku: "A-1" }]);
   // @ts-expect-error a stock is compared with a number
   await parts.list({ stock_gte: "many" });
+  // @ts-expect-error a write by filter has a bound
+  await parts.deleteAll({ filter: "stock > 0" });
+  // @ts-expect-error a part has no such field
+  client.batch().create("sdk_parts", { sku: "A-1", stock: 1 }).ref("colour");
   // @ts-expect-error nothing can be summed that is no number
   await parts.aggregate({ select: ["sum:sku"] });
 }
@@ -121,5 +157,7 @@ await upsert();
 await change();
 await ask();
 await expand();
+await changeByFilter();
+await batch();
 await writeOnce();
 await survive();
