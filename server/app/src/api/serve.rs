@@ -86,7 +86,8 @@ fn taken(request: hyper::Request<Incoming>, arrival: &Arrival, trail: Trail, wit
         let body: BoxBody<Bytes, io::Error> = request.take_body().into();
         let receiving = Some(arrival.connection.receive());
         let renewed = streams(request.uri().path()).then_some(within);
-        let arriving = Arriving { body, receiving, trail: trail.clone(), limit: Box::pin(tokio::time::sleep(within)), renewed };
+        let arriving =
+            Arriving { body, receiving, trail: trail.clone(), limit: Box::pin(tokio::time::sleep(within)), renewed, waiting: false };
         request.set_body(poem::Body::from(BoxBody::new(arriving)));
     }
     request.extensions_mut().insert(trail);
@@ -101,6 +102,8 @@ struct Arriving {
     limit: Pin<Box<Sleep>>,
     /// What is sent piece by piece has so much time for each piece.
     renewed: Option<Duration>,
+    /// True while the client has to send something.
+    waiting: bool,
 }
 
 impl Body for Arriving {
@@ -112,15 +115,14 @@ impl Body for Arriving {
         let frame = Pin::new(&mut this.body).poll_frame(context);
         match &frame {
             Poll::Pending => {
+                // What is done with a piece before the next one is asked for is not the client's time.
+                if let Some(within) = this.renewed.filter(|_| !std::mem::replace(&mut this.waiting, true)) {
+                    this.limit.as_mut().reset(Instant::now() + within);
+                }
                 ready!(this.limit.as_mut().poll(context));
                 return Poll::Ready(Some(Err(io::ErrorKind::TimedOut.into())));
             }
-            Poll::Ready(Some(Ok(_))) => {
-                if let Some(within) = this.renewed {
-                    this.limit.as_mut().reset(Instant::now() + within);
-                }
-            }
-            Poll::Ready(Some(Err(_))) => {}
+            Poll::Ready(Some(_)) => this.waiting = false,
             Poll::Ready(None) => {
                 if this.receiving.take().is_some() {
                     this.trail.arrived();
