@@ -7,7 +7,7 @@ pub mod serve;
 
 pub mod setup;
 
-mod problem;
+pub(crate) mod problem;
 
 mod boundary;
 
@@ -41,17 +41,23 @@ mod watch;
 
 mod deliveries;
 
+mod imports;
+
 mod ext;
 
 mod system;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, LazyLock},
+};
 
+use model::{Caller, Principal};
 use poem::{EndpointExt, Route};
 use poem_openapi::OpenApiService;
 
 use crate::{App, Error, endpoints, server::Proxies, world::World};
-use document::Document;
+use document::{Audience, Document, Ground, Group, Wanted};
 pub(crate) use problem::busy;
 use serve::Endpoint;
 use setup::Setup;
@@ -68,9 +74,13 @@ type Fixed = (
     plugins::PluginsApi,
     watch::WatchApi,
     deliveries::DeliveriesApi,
+    imports::ImportsApi,
     setup::SetupApi,
     system::SystemApi,
 );
+
+/// What poem-openapi says about the fixed API: the same as long as the process runs.
+static SPEC: LazyLock<String> = LazyLock::new(|| fixed_api().spec());
 
 fn fixed_api() -> OpenApiService<Fixed, ()> {
     let apis = (
@@ -81,6 +91,7 @@ fn fixed_api() -> OpenApiService<Fixed, ()> {
         plugins::PluginsApi,
         watch::WatchApi,
         deliveries::DeliveriesApi,
+        imports::ImportsApi,
         setup::SetupApi,
         system::SystemApi,
     );
@@ -95,10 +106,12 @@ pub fn endpoint(app: &Arc<App>, setup: Setup, address: SocketAddr) -> Result<End
     let cors = cors::Cors::new(&app.config)?;
     let url = app.config.url(address);
     let service = fixed_api();
-    let methods = boundary::Methods::of(&service.spec());
+    let methods = boundary::Methods::of(&SPEC);
     let routes = Route::new()
         .at("/api/records/:collection", records::Records)
         .at("/api/records/:collection/aggregate", records::Aggregate)
+        .at("/api/records/:collection/export", records::Export)
+        .at("/api/records/:collection/import", records::Import)
         .at("/api/records/:collection/:id", records::Record)
         .at("/api/batch", batch::Batch)
         .at("/api/ext/*path", ext::Ext)
@@ -116,16 +129,21 @@ pub fn endpoint(app: &Arc<App>, setup: Setup, address: SocketAddr) -> Result<End
     Ok(Endpoint::new(boundary, app, Proxies::new(&app.config)?))
 }
 
-/// The OpenAPI document of this moment.
+/// The OpenAPI document of a picture of the world, for everybody or for one caller.
 ///
 /// # Errors
 /// When it cannot be rendered, which is a fault of ours.
-pub fn document_of(app: &App, url: Option<&str>) -> Result<Document, Error> {
-    render(&app.world(), url.unwrap_or("/"))
-}
-
-fn render(world: &World, url: &str) -> Result<Document, Error> {
-    let endpoints = endpoints::described(&world.plugins);
-    Document::render(&fixed_api().spec(), &world.catalog, &endpoints, url)
-        .map_err(|error| Error::Internal(format!("the OpenAPI document: {error}")))
+pub(crate) fn document(world: &World, url: &str, wanted: &Wanted, caller: Option<&Caller>) -> Result<Arc<Document>, Error> {
+    let (group, audience) = match caller {
+        None => (None, Audience::Everybody),
+        Some(caller) => {
+            let group: Group = (world.policies.group(caller), caller.principal != Principal::Anonymous);
+            (Some(group), Audience::Caller { policies: &world.policies, caller })
+        }
+    };
+    world.documents.get(wanted, group, || {
+        let endpoints = endpoints::described(&world.plugins);
+        let ground = Ground { fixed: &SPEC, catalog: &world.catalog, endpoints: &endpoints, server_url: url };
+        Document::render(&ground, wanted, audience).map_err(|error| Error::Internal(format!("the OpenAPI document: {error}")))
+    })
 }

@@ -1,8 +1,12 @@
-//! The command line: `serve`, `admin create`, `openapi`, `policy`, `plugin`, `version`.
+//! The command line: `serve`, `admin create`, `openapi`, `policy`, `plugin`, `export`, `import`, `version`.
+
+mod openapi;
 
 mod plugin;
 
 mod policy;
+
+mod transfer;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
@@ -44,11 +48,8 @@ enum Command {
         #[command(subcommand)]
         command: AdminCommand,
     },
-    /// Print the OpenAPI document of the data directory.
-    Openapi {
-        #[command(flatten)]
-        overrides: Overrides,
-    },
+    /// Print the OpenAPI document of the data directory, while the server is stopped.
+    Openapi(openapi::OpenApi),
     /// Explain decisions, test policies, look for oddities.
     Policy {
         #[command(subcommand)]
@@ -59,6 +60,10 @@ enum Command {
         #[command(subcommand)]
         command: plugin::PluginCommand,
     },
+    /// Write all records of a collection of a running server into a file.
+    Export(transfer::Export),
+    /// Create or change records of a running server out of a file.
+    Import(transfer::Import),
     /// Print the version.
     Version,
 }
@@ -99,13 +104,11 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
                 Ok(())
             }
         },
-        Command::Openapi { overrides } => {
-            let app = App::open(load(overrides)?, Compiling::Here).await?;
-            println!("{}", String::from_utf8_lossy(&api::document_of(&app, None)?.json()));
-            Ok(())
-        }
+        Command::Openapi(command) => openapi::run(command, load).await,
         Command::Policy { command } => policy::run(command, load).await,
         Command::Plugin { command } => plugin::run(command).await,
+        Command::Export(export) => transfer::export(export).await,
+        Command::Import(import) => transfer::import(import).await,
         Command::Version => {
             println!("ironrule {}", env!("CARGO_PKG_VERSION"));
             Ok(())

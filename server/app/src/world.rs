@@ -3,11 +3,7 @@
 
 mod files;
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use model::{
@@ -20,7 +16,7 @@ use tokio::sync::{RwLock, watch};
 
 use crate::{
     Error,
-    api::document::Document,
+    api::document::Documents,
     auth::Keyring,
     call::Call,
     config::Config,
@@ -62,8 +58,8 @@ pub struct World {
     pub policies: Snapshot,
     /// The plugins, and which of their rules run when.
     pub plugins: Arc<Rulebook>,
-    /// The OpenAPI document of these collections, rendered when somebody asks.
-    pub document: Arc<OnceLock<Document>>,
+    /// The OpenAPI documents, rendered when somebody asks.
+    pub documents: Documents,
 }
 
 /// The running server.
@@ -142,6 +138,11 @@ impl App {
         let vault = Vault::open(&config)?;
         let runtime = plugins::Runtime::new(limits, compiling.compiler(&config, &vault)?)?;
         define_users(&store).await?;
+        if !matches!(config.database()?, store::Database::Remote { .. }) {
+            // Nobody else writes here, so what runs is what has died.
+            crate::records::import::recover(&store).await?;
+            crate::collections::alter::recover(&store).await?;
+        }
         let (files, written) = Files::open(&config)?;
         let world = first(&store, &runtime, &vault, (written, config.policy_mode)).await?;
         Ok(Arc::new(Self {
@@ -242,6 +243,16 @@ impl App {
         if let Err(error) = store::sessions::remove_expired(&self.store, &now).await {
             tracing::warn!(%error, "cannot remove expired sessions");
         }
+        let store = self.store.clone();
+        // There may be a million rows to remove, which nothing else waits for.
+        tokio::spawn(async move {
+            if let Err(error) = crate::collections::alter::tidy(&store).await {
+                tracing::warn!(%error, "cannot remove what changes of collections have left over");
+            }
+        });
+        if let Err(error) = store::imports::remove_expired(&self.store, &now).await {
+            tracing::warn!(%error, "cannot remove expired imports");
+        }
         if let Err(error) = store::decisions::remove_expired(&self.store, &now).await {
             tracing::warn!(%error, "cannot remove expired decisions");
         }
@@ -291,8 +302,8 @@ impl App {
 impl World {
     /// The same with other policies.
     pub(crate) fn with_policies(&self, policies: Snapshot, version: u64) -> World {
-        let (catalog, plugins, document) = (Arc::clone(&self.catalog), Arc::clone(&self.plugins), Arc::clone(&self.document));
-        World { version, catalog, policies, plugins, document }
+        let (catalog, plugins) = (Arc::clone(&self.catalog), Arc::clone(&self.plugins));
+        World { version, catalog, policies, plugins, documents: self.documents.with_other_policies() }
     }
 }
 
@@ -312,7 +323,7 @@ async fn first(store: &Store, runtime: &plugins::Runtime, vault: &Vault, (mut se
     let plugins = crate::plugins::load_all(store, runtime, vault, &Rulebook::default()).await?;
     set.extend(stored(store).await?);
     let policies = Snapshot::build(set, version, mode, &|name| catalog.get(name).cloned())?;
-    Ok(World { version, catalog: Arc::new(catalog), policies, plugins: Arc::new(plugins), document: Arc::default() })
+    Ok(World { version, catalog: Arc::new(catalog), policies, plugins: Arc::new(plugins), documents: Documents::default() })
 }
 
 /// The picture after what has changed in the database since another one.
@@ -334,7 +345,7 @@ async fn next(app: &App, before: &World, version: u64) -> Result<World, Error> {
         }
         None => before.policies.with_stored(stored(store).await?, version),
     };
-    Ok(World { version, catalog: Arc::new(catalog), policies, plugins: Arc::new(plugins), document: Arc::default() })
+    Ok(World { version, catalog: Arc::new(catalog), policies, plugins: Arc::new(plugins), documents: Documents::default() })
 }
 
 /// Makes the indexes that a server which died while a collection changed has left out. The rest works without.
@@ -348,10 +359,11 @@ async fn complete_indexes(store: &Store, catalog: &Catalog) {
 
 async fn catalog(store: &Store) -> Result<Catalog, Error> {
     let mut catalog = Catalog::new();
-    for definition in store::catalog::all(store).await? {
+    for (definition, place) in store::catalog::all(store).await? {
         let name = definition.name.clone();
         let collection =
             Collection::new(definition).map_err(|error| Error::Internal(format!("the stored collection `{name}`: {error}")))?;
+        let collection = place.map_or_else(|| collection.clone(), |place| collection.kept_in(place));
         catalog.insert(name, collection);
     }
     Ok(catalog)
@@ -359,13 +371,13 @@ async fn catalog(store: &Store) -> Result<Catalog, Error> {
 
 /// The built-in collection exists from the first start; an application extends it.
 async fn define_users(store: &Store) -> Result<(), Error> {
-    if store::catalog::all(store).await?.iter().any(|definition| definition.name == USERS) {
+    if store::catalog::all(store).await?.iter().any(|(definition, _)| definition.name == USERS) {
         return Ok(());
     }
     let users = Collection::new(users()).map_err(|error| Error::Internal(error.to_string()))?;
     let transaction = store.begin().await?;
     store::schema::create_table(&transaction, &users).await?;
-    store::catalog::put(&transaction, users.definition()).await?;
+    store::catalog::put(&transaction, &users).await?;
     transaction.commit().await?;
     Ok(())
 }

@@ -69,7 +69,7 @@ pub async fn ranked(
     let text = format!(
         "SELECT _key, {} FROM `{}` WHERE {wanted}{matching} ORDER BY _key DESC LIMIT {RANKED_MAX} TIMEOUT {TIME_MAX_S}s",
         columns.join(", "),
-        collection.name()
+        collection.table()
     );
     let mut found = Vec::new();
     for row in run.run(text, binds).await.map_err(too_slow)?.into_iter().flat_map(rows) {
@@ -112,7 +112,7 @@ pub async fn count(
     let mut binds = Binds::new();
     let Some(wanted) = wanted(collection, ground, filter, &mut binds) else { return Ok(0) };
     let matching = matching(collection, words, &mut binds);
-    let text = format!("SELECT count() FROM `{}` WHERE {wanted}{matching} GROUP ALL", collection.name());
+    let text = format!("SELECT count() FROM `{}` WHERE {wanted}{matching} GROUP ALL", collection.table());
     match run.run(text, binds).await?.into_iter().next().and_then(first_row) {
         None => Ok(0),
         Some(row) => Ok(Row::new(row)?.integer("count")?.unsigned_abs()),
