@@ -34,7 +34,9 @@ pub(crate) async fn marked(run: &impl Run, collection: &Collection, ids: &[&str]
     let Some(marks) = collection.marks() else { return run.run(statement.to_owned(), binds).await.map(drop) };
     let marked: Vec<Stored> = ids.iter().map(|id| record_id(marks, id)).collect();
     binds.extend([bind("switch", record_id(marks, SWITCH)), bind("marks", marked)]);
-    let text = format!("{statement}; UPSERT $marks SET record = record::id(id) RETURN NONE; SELECT * FROM $switch FOR UPDATE");
+    // A mark that is there already must be written anew, too: the database leaves out what changes nothing, and nobody would notice then that
+    // the mark is being worked off.
+    let text = format!("{statement}; UPSERT $marks SET stamp = rand::ulid() RETURN NONE; SELECT * FROM $switch FOR UPDATE");
     let switch = run.run(text, binds).await?.pop().and_then(first_row).map(Row::new).transpose()?;
     // A table that is gone was closed before.
     if switch.is_none_or(|mut switch| switch.flag("closed")) { Err(Error::Conflict) } else { Ok(()) }
@@ -129,9 +131,10 @@ pub async fn copy(run: &impl Run, new: &Collection, records: &[Record]) -> Resul
 /// # Errors
 /// What the database reports.
 pub async fn marks(run: &impl Run, marks: &str, limit: usize) -> Result<Vec<String>, Error> {
-    let text = format!("SELECT * FROM `{marks}` WHERE record != NONE LIMIT {limit}");
+    let text = format!("SELECT VALUE record::id(id) FROM `{marks}` WHERE stamp != NONE LIMIT {limit}");
     let values = run.run(text, Vec::new()).await?;
-    values.into_iter().flat_map(rows).map(|row| Row::new(row)?.text("record")).collect()
+    let text = |value| if let Stored::String(id) = value { Ok(id) } else { Err(Error::Corrupt("a mark without an id".to_owned())) };
+    values.into_iter().flat_map(rows).map(text).collect()
 }
 
 /// Copies records again: what there was under these ids goes, what is there now comes, and the marks are worked off.
@@ -149,8 +152,8 @@ pub async fn replace(run: &impl Run, new: &Collection, marks: &str, ids: &[Strin
 /// # Errors
 /// What the database reports.
 pub async fn evict(run: &impl Run, new: &Collection, marks: &str, id: &str) -> Result<(), Error> {
-    let binds = vec![bind("id", record_id(new.table(), id)), bind("mark", record_id(marks, id)), bind("marked", id.to_owned())];
-    run.run("DELETE $id RETURN NONE; UPSERT $mark CONTENT { record: $marked } RETURN NONE".to_owned(), binds).await.map(drop)
+    let binds = vec![bind("id", record_id(new.table(), id)), bind("mark", record_id(marks, id))];
+    run.run("DELETE $id RETURN NONE; UPSERT $mark SET stamp = rand::ulid() RETURN NONE".to_owned(), binds).await.map(drop)
 }
 
 /// The id of the copy, of another record, that has these values in the fields of a unique index.
