@@ -16,7 +16,7 @@ build:
 	@.ci/prerequisites build
 	cargo build --release --workspace --bins
 
-## Everything: format, lints, Rust tests on real parts, the SDK and the explorer in a real browser.
+## Everything: format, lints, Rust tests on real parts, the document, the SDK, other clients, and pages in a real browser.
 test: lint test-rust test-policies test-plugins test-web
 
 lint: 

@@ -228,6 +228,12 @@ impl Snapshot {
         standing.held().filter_map(|subject| subject.strip_prefix("role:")).map(str::to_owned).collect()
     }
 
+    /// A name for everybody who has the same plans as the caller, whatever their conditions say about each of them.
+    #[must_use]
+    pub fn group(&self, caller: &Caller) -> u128 {
+        self.standing(&caller.principal, &caller.tenant).group
+    }
+
     /// What the caller may do to records of the collection. [`Principal::System`] may do everything: it is the operator, through
     /// bundles and the command line, who owns the data directory anyway.
     #[must_use]

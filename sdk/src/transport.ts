@@ -13,6 +13,8 @@ export interface Call {
   headers?: Record<string, string | undefined> | undefined;
   body?: unknown;
   signal?: AbortSignal | undefined;
+  /** How the body of a good answer is read; JSON when absent. */
+  parseAs?: "stream";
 }
 
 export interface Answer {

@@ -27,16 +27,16 @@ export async function openBrowser() {
   return chromium.launch({ executablePath: EXECUTABLE, args: FLAGS });
 }
 
-/** A page that may speak with `url` only. */
+/** A page that may speak with some hosts only: that of `url` and those of `others`. */
 export class Watch {
   /** Violations of the content security policy, errors on the console, uncaught errors, requests to other hosts. */
   complaints = [];
 
-  static async open(browser, url) {
+  static async open(browser, url, others = []) {
     const watch = new Watch();
     watch.page = await browser.newPage({ viewport: { width: 1280, height: 1000 } });
     watch.page.setDefaultTimeout(DEADLINE_MS);
-    await watch.#listen(new URL(url).host);
+    await watch.#listen([url, ...others].map((one) => new URL(one).host));
     return watch;
   }
 
@@ -45,14 +45,14 @@ export class Watch {
     await this.page.screenshot({ path: join(SCREENSHOTS, `${name}.png`) });
   }
 
-  async #listen(host) {
+  async #listen(hosts) {
     const complain = (kind, text) => this.complaints.push(`${kind}: ${text}`);
     this.page.on("pageerror", (error) => complain("uncaught", error.stack ?? error.message));
     this.page.on("console", (message) => {
       if (message.type() === "error") complain("console", `${message.text()} (${message.location().url})`);
     });
     await this.page.route(
-      (url) => url.protocol.startsWith("http") && url.host !== host,
+      (url) => url.protocol.startsWith("http") && !hosts.includes(url.host),
       (route) => {
         complain("foreign host", route.request().url());
         return route.abort();

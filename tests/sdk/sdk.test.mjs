@@ -58,6 +58,27 @@ test("a collection is typed as soon as it is there, and no longer when it is gon
   assert.ok((await project.compile("notes.ts")).failed);
 });
 
+test("many records, changes of what is stored, and writes that happen once", async () => {
+  await createCollection({
+    name: "sdk_parts",
+    fields: [
+      { name: "sku", type: "text", required: true, unique: true },
+      { name: "stock", type: "integer", required: true, min: 0 },
+      { name: "price", type: "decimal", scale: 2 },
+      { name: "kind", type: "select", values: ["nut", "bolt"] },
+      { name: "tags", type: "select", values: ["red", "green", "blue"], many: true },
+      { name: "owner", type: "relation", collection: "users", on_delete: "unset" },
+    ],
+  });
+  const part = { name: "part", type: "relation", collection: "sdk_parts", on_delete: "cascade" };
+  await createCollection({ name: "sdk_uses", fields: [{ name: "note", type: "text" }, part] });
+  await succeeds(project.generate(url));
+  await succeeds(project.compile("writes.ts"));
+  await succeeds(project.execute("writes.ts"));
+  await dropCollection("sdk_uses");
+  await dropCollection("sdk_parts");
+});
+
 test("ironrule-types says what is wrong", async () => {
   const nobody = await project.generate("http://127.0.0.1:2");
   assert.ok(nobody.failed);

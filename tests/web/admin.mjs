@@ -12,11 +12,13 @@ export function dropCollection(name) {
   return request("DELETE", `/api/collections/${name}?force=true`);
 }
 
-async function request(method, path, body) {
+/** Sends a request as the admin; returns the JSON of the answer. */
+export async function request(method, path, body) {
   return send(method, path, body, { Authorization: `Bearer ${await adminToken()}` });
 }
 
-async function adminToken() {
+/** A token of the admin. */
+export async function adminToken() {
   const login = { identity: process.env.IRONRULE_ADMIN_EMAIL, password: process.env.IRONRULE_ADMIN_PASSWORD };
   return (await send("POST", "/api/auth/login", login)).access_token;
 }

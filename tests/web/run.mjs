@@ -1,24 +1,27 @@
 /**
- * `node tests/web/run.mjs`: the tests that see Ironrule from outside, as npm users and in a browser, against the real
- * binary. Installs what they need, starts a server on a folder of its own, runs `tests/sdk` and `tests/browser` with
- * node's test runner, stops the server, and ends with their exit code. Arguments are names of test files to run alone.
+ * `node tests/web/run.mjs`: the tests that see Ironrule from outside, as users of npm and Python packages and in a browser,
+ * against the real binary. Gets what they need, starts a server on a folder of its own, runs `tests/document`,
+ * `tests/clients`, `tests/sdk` and `tests/browser` with node's test runner, stops the server, and ends with their exit
+ * code. Arguments are parts of the paths of test files to run alone, such as `sdk/` or `react-admin`.
  */
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readdirSync, statSync } from "node:fs";
+import { readdirSync } from "node:fs";
+import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
+import { provide } from "./needs.mjs";
 import { Server } from "./server.mjs";
 
-const repository = fileURLToPath(new URL("../../", import.meta.url));
+const folder = fileURLToPath(new URL("../", import.meta.url));
 const ADMIN = { email: "admin@test.example", password: "admin-password-1" };
 
-const tests = ["sdk", "browser"].flatMap(testsIn).filter((path) => wanted(path, process.argv.slice(2)));
-if (tests.length === 0) fail(`no test has one of these names: ${process.argv.slice(2).join(", ")}`);
-install("sdk");
-run("npm", ["run", "--silent", "build"], `${repository}sdk`);
-install("tests");
+const names = process.argv.slice(2);
+const tests = ["document", "clients", "sdk", "browser"].flatMap(testsIn).filter(wanted);
+if (tests.length === 0) fail(`no test has one of these names: ${names.join(", ")}`);
+const python = attempt(() => provide(tests));
 
-const server = await Server.start(ADMIN).catch((error) => fail(error.message));
+const origin = `http://127.0.0.1:${await freePort()}`;
+const server = await Server.start(ADMIN, { origin }).catch((error) => fail(error.message));
 const passed = await runTests(server.url);
 const stopped = await server.stop();
 if (!passed || !stopped) console.error(`\nwhat the server printed:\n${server.log()}`);
@@ -26,7 +29,14 @@ if (!stopped) console.error("the server did not stop cleanly");
 process.exitCode = passed && stopped ? 0 : 1;
 
 async function runTests(url) {
-  const settings = { IRONRULE_URL: url, IRONRULE_ADMIN_EMAIL: ADMIN.email, IRONRULE_ADMIN_PASSWORD: ADMIN.password };
+  const settings = {
+    IRONRULE_URL: url,
+    IRONRULE_ADMIN_EMAIL: ADMIN.email,
+    IRONRULE_ADMIN_PASSWORD: ADMIN.password,
+    // Where pages of another origin may come from.
+    IRONRULE_TEST_ORIGIN: origin,
+    IRONRULE_TEST_PYTHON: python,
+  };
   const runner = spawn(process.execPath, ["--test", "--test-concurrency=1", "--test-reporter=spec", ...tests], {
     stdio: "inherit",
     env: { ...process.env, ...settings },
@@ -36,18 +46,22 @@ async function runTests(url) {
   return status === 0;
 }
 
-/** As `npm ci`, unless it is done already for this lock file. */
-function install(folder) {
-  const done = `${repository}${folder}/node_modules/.package-lock.json`;
-  const lock = `${repository}${folder}/package-lock.json`;
-  if (existsSync(done) && statSync(done).mtimeMs >= statSync(lock).mtimeMs) return;
-  run("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"], `${repository}${folder}`);
+/** A port that nobody listens on now. */
+async function freePort() {
+  const listener = createServer().listen(0, "127.0.0.1");
+  await once(listener, "listening");
+  const { port } = listener.address();
+  listener.close();
+  await once(listener, "close");
+  return port;
 }
 
-function run(command, args, cwd) {
-  const { status, error } = spawnSync(command, args, { cwd, stdio: "inherit" });
-  if (status === 0) return;
-  fail(`\`${command} ${args.join(" ")}\` failed in ${cwd}${error ? `: ${error.message}` : ""}`);
+function attempt(work) {
+  try {
+    return work();
+  } catch (error) {
+    return fail(error.message);
+  }
 }
 
 function fail(message) {
@@ -55,11 +69,11 @@ function fail(message) {
   process.exit(1);
 }
 
-function testsIn(folder) {
-  const names = readdirSync(`${repository}tests/${folder}`).filter((name) => name.endsWith(".test.mjs"));
-  return names.sort().map((name) => `${repository}tests/${folder}/${name}`);
+function testsIn(name) {
+  const files = readdirSync(`${folder}${name}`).filter((file) => file.endsWith(".test.mjs"));
+  return files.sort().map((file) => `${folder}${name}/${file}`);
 }
 
-function wanted(path, names) {
-  return names.length === 0 || names.some((name) => path.includes(name));
+function wanted(path) {
+  return names.length === 0 || names.some((name) => path.slice(folder.length).includes(name));
 }

@@ -9,15 +9,18 @@ const START_MS = 60_000;
 const STOP_MS = 20_000;
 
 export class Server {
-  /** Starts a server on a fresh folder that knows the account `admin`; ready when this returns. */
-  static async start(admin) {
+  /**
+   * Starts a server on a fresh folder that knows the account `admin`; ready when this returns. Pages from `origin`, if
+   * given, may use it from a browser.
+   */
+  static async start(admin, { origin } = {}) {
     const binary = findBinary();
     const folder = mkdtempSync(join(tmpdir(), "ironrule-web-"));
     const data = join(folder, "data");
     const server = new Server(folder);
     try {
       createAdmin(binary, data, admin);
-      server.#spawn(binary, ["serve", "--data-dir", data, "--listen", "127.0.0.1:0", "--demo", "shop"]);
+      server.#spawn(binary, ["serve", "--data-dir", data, "--listen", "127.0.0.1:0", "--demo", "shop"], origin);
       server.url = await server.#until(() => server.log().match(/listening on (http:\/\/[^\s/]+)/)?.[1]);
       await server.#until(async () => (await fetch(`${server.url}/readyz`).catch(() => null))?.ok);
       return server;
@@ -49,9 +52,9 @@ export class Server {
     return clean && this.process.exitCode === 0;
   }
 
-  #spawn(binary, args) {
+  #spawn(binary, args, origin) {
     const log = openSync(this.logFile, "a");
-    this.process = spawn(binary, args, { stdio: ["ignore", log, log], env: environment() });
+    this.process = spawn(binary, args, { stdio: ["ignore", log, log], env: environment(origin) });
     this.process.once("error", (error) => (this.failure = error));
     closeSync(log);
   }
@@ -99,7 +102,8 @@ function createAdmin(binary, data, { email, password }) {
 }
 
 /** The settings of whoever runs the tests must not change what they see. Every decision is taken twice: by the plan and by Casbin. */
-function environment() {
+function environment(origin) {
   const others = Object.entries(process.env).filter(([name]) => !name.startsWith("IRONRULE_"));
-  return { ...Object.fromEntries(others), IRONRULE_POLICY_MODE: "verify" };
+  const cors = origin ? { IRONRULE_CORS_ORIGINS: JSON.stringify([origin]) } : {};
+  return { ...Object.fromEntries(others), ...cors, IRONRULE_POLICY_MODE: "verify" };
 }

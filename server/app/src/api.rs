@@ -47,13 +47,17 @@ mod ext;
 
 mod system;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, LazyLock},
+};
 
+use model::{Caller, Principal};
 use poem::{EndpointExt, Route};
 use poem_openapi::OpenApiService;
 
 use crate::{App, Error, endpoints, server::Proxies, world::World};
-use document::Document;
+use document::{Audience, Document, Ground, Group, Wanted};
 pub(crate) use problem::busy;
 use serve::Endpoint;
 use setup::Setup;
@@ -74,6 +78,9 @@ type Fixed = (
     setup::SetupApi,
     system::SystemApi,
 );
+
+/// What poem-openapi says about the fixed API: the same as long as the process runs.
+static SPEC: LazyLock<String> = LazyLock::new(|| fixed_api().spec());
 
 fn fixed_api() -> OpenApiService<Fixed, ()> {
     let apis = (
@@ -99,7 +106,7 @@ pub fn endpoint(app: &Arc<App>, setup: Setup, address: SocketAddr) -> Result<End
     let cors = cors::Cors::new(&app.config)?;
     let url = app.config.url(address);
     let service = fixed_api();
-    let methods = boundary::Methods::of(&service.spec());
+    let methods = boundary::Methods::of(&SPEC);
     let routes = Route::new()
         .at("/api/records/:collection", records::Records)
         .at("/api/records/:collection/aggregate", records::Aggregate)
@@ -122,16 +129,21 @@ pub fn endpoint(app: &Arc<App>, setup: Setup, address: SocketAddr) -> Result<End
     Ok(Endpoint::new(boundary, app, Proxies::new(&app.config)?))
 }
 
-/// The OpenAPI document of this moment.
+/// The OpenAPI document of a picture of the world, for everybody or for one caller.
 ///
 /// # Errors
 /// When it cannot be rendered, which is a fault of ours.
-pub fn document_of(app: &App, url: Option<&str>) -> Result<Document, Error> {
-    render(&app.world(), url.unwrap_or("/"))
-}
-
-fn render(world: &World, url: &str) -> Result<Document, Error> {
-    let endpoints = endpoints::described(&world.plugins);
-    Document::render(&fixed_api().spec(), &world.catalog, &endpoints, url)
-        .map_err(|error| Error::Internal(format!("the OpenAPI document: {error}")))
+pub(crate) fn document(world: &World, url: &str, wanted: &Wanted, caller: Option<&Caller>) -> Result<Arc<Document>, Error> {
+    let (group, audience) = match caller {
+        None => (None, Audience::Everybody),
+        Some(caller) => {
+            let group: Group = (world.policies.group(caller), caller.principal != Principal::Anonymous);
+            (Some(group), Audience::Caller { policies: &world.policies, caller })
+        }
+    };
+    world.documents.get(wanted, group, || {
+        let endpoints = endpoints::described(&world.plugins);
+        let ground = Ground { fixed: &SPEC, catalog: &world.catalog, endpoints: &endpoints, server_url: url };
+        Document::render(&ground, wanted, audience).map_err(|error| Error::Internal(format!("the OpenAPI document: {error}")))
+    })
 }

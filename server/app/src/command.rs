@@ -1,5 +1,7 @@
 //! The command line: `serve`, `admin create`, `openapi`, `policy`, `plugin`, `export`, `import`, `version`.
 
+mod openapi;
+
 mod plugin;
 
 mod policy;
@@ -46,11 +48,8 @@ enum Command {
         #[command(subcommand)]
         command: AdminCommand,
     },
-    /// Print the OpenAPI document of the data directory.
-    Openapi {
-        #[command(flatten)]
-        overrides: Overrides,
-    },
+    /// Print the OpenAPI document of the data directory, while the server is stopped.
+    Openapi(openapi::OpenApi),
     /// Explain decisions, test policies, look for oddities.
     Policy {
         #[command(subcommand)]
@@ -105,11 +104,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
                 Ok(())
             }
         },
-        Command::Openapi { overrides } => {
-            let app = App::open(load(overrides)?, Compiling::Here).await?;
-            println!("{}", String::from_utf8_lossy(&api::document_of(&app, None)?.json()));
-            Ok(())
-        }
+        Command::Openapi(command) => openapi::run(command, load).await,
         Command::Policy { command } => policy::run(command, load).await,
         Command::Plugin { command } => plugin::run(command).await,
         Command::Export(export) => transfer::export(export).await,

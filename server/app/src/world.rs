@@ -3,11 +3,7 @@
 
 mod files;
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use model::{
@@ -20,7 +16,7 @@ use tokio::sync::{RwLock, watch};
 
 use crate::{
     Error,
-    api::document::Document,
+    api::document::Documents,
     auth::Keyring,
     call::Call,
     config::Config,
@@ -62,8 +58,8 @@ pub struct World {
     pub policies: Snapshot,
     /// The plugins, and which of their rules run when.
     pub plugins: Arc<Rulebook>,
-    /// The OpenAPI document of these collections, rendered when somebody asks.
-    pub document: Arc<OnceLock<Document>>,
+    /// The OpenAPI documents, rendered when somebody asks.
+    pub documents: Documents,
 }
 
 /// The running server.
@@ -306,8 +302,8 @@ impl App {
 impl World {
     /// The same with other policies.
     pub(crate) fn with_policies(&self, policies: Snapshot, version: u64) -> World {
-        let (catalog, plugins, document) = (Arc::clone(&self.catalog), Arc::clone(&self.plugins), Arc::clone(&self.document));
-        World { version, catalog, policies, plugins, document }
+        let (catalog, plugins) = (Arc::clone(&self.catalog), Arc::clone(&self.plugins));
+        World { version, catalog, policies, plugins, documents: self.documents.with_other_policies() }
     }
 }
 
@@ -327,7 +323,7 @@ async fn first(store: &Store, runtime: &plugins::Runtime, vault: &Vault, (mut se
     let plugins = crate::plugins::load_all(store, runtime, vault, &Rulebook::default()).await?;
     set.extend(stored(store).await?);
     let policies = Snapshot::build(set, version, mode, &|name| catalog.get(name).cloned())?;
-    Ok(World { version, catalog: Arc::new(catalog), policies, plugins: Arc::new(plugins), document: Arc::default() })
+    Ok(World { version, catalog: Arc::new(catalog), policies, plugins: Arc::new(plugins), documents: Documents::default() })
 }
 
 /// The picture after what has changed in the database since another one.
@@ -349,7 +345,7 @@ async fn next(app: &App, before: &World, version: u64) -> Result<World, Error> {
         }
         None => before.policies.with_stored(stored(store).await?, version),
     };
-    Ok(World { version, catalog: Arc::new(catalog), policies, plugins: Arc::new(plugins), document: Arc::default() })
+    Ok(World { version, catalog: Arc::new(catalog), policies, plugins: Arc::new(plugins), documents: Documents::default() })
 }
 
 /// Makes the indexes that a server which died while a collection changed has left out. The rest works without.

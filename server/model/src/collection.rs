@@ -76,7 +76,7 @@ pub struct Definition {
 
 /// A checked collection. Cheap to clone.
 ///
-/// INVARIANT: made by [`Collection::new`] only.
+/// INVARIANT: made by [`Collection::new`] only, or out of one that was.
 #[derive(Clone, Debug)]
 pub struct Collection {
     inner: Arc<Inner>,
@@ -96,7 +96,7 @@ pub struct Place {
 #[derive(Debug)]
 struct Inner {
     definition: Definition,
-    fields: IndexMap<String, CheckedField>,
+    fields: IndexMap<String, Arc<CheckedField>>,
 }
 
 /// A field and what its checks need, prepared once.
@@ -142,7 +142,7 @@ impl Collection {
                 continue;
             }
             let checked = check_field(field, definition.kind, &pointer, &mut violations);
-            fields.insert(field.name.clone(), checked);
+            fields.insert(field.name.clone(), Arc::new(checked));
         }
         check_indexes(&definition.indexes, &fields, &mut violations);
         check_search(&definition.search, &fields, &mut violations);
@@ -226,8 +226,22 @@ impl Collection {
         &self.inner.definition.search
     }
 
+    /// The same with some of its declared fields only, to tell somebody about those. Nothing is ever stored by it.
+    #[must_use]
+    pub fn only(&self, keep: impl Fn(&Field) -> bool) -> Self {
+        let kept = self.inner.fields.iter().filter(|(_, checked)| keep(&checked.field));
+        let fields: IndexMap<String, Arc<CheckedField>> = kept.map(|(name, checked)| (name.clone(), Arc::clone(checked))).collect();
+        let mut definition = self.inner.definition.clone();
+        definition.fields.retain(|field| fields.contains_key(&field.name));
+        definition
+            .indexes
+            .retain(|index| index.fields.iter().all(|name| fields.contains_key(name) || ["created", "updated"].contains(&name.as_str())));
+        definition.search.retain(|name| fields.contains_key(name));
+        Self { inner: Arc::new(Inner { definition, fields }), place: self.place.clone() }
+    }
+
     pub(crate) fn checked_fields(&self) -> impl Iterator<Item = &CheckedField> {
-        self.inner.fields.values()
+        self.inner.fields.values().map(|checked| &**checked)
     }
 }
 
@@ -345,7 +359,7 @@ impl Field {
     }
 }
 
-fn check_indexes(indexes: &[Index], fields: &IndexMap<String, CheckedField>, violations: &mut Violations) {
+fn check_indexes(indexes: &[Index], fields: &IndexMap<String, Arc<CheckedField>>, violations: &mut Violations) {
     for (position, index) in indexes.iter().enumerate() {
         let pointer = Pointer::field("indexes").join(position).join("fields");
         if index.fields.is_empty() || index.fields.len() > 4 {
@@ -366,7 +380,7 @@ fn check_indexes(indexes: &[Index], fields: &IndexMap<String, CheckedField>, vio
     }
 }
 
-fn check_search(search: &[String], fields: &IndexMap<String, CheckedField>, violations: &mut Violations) {
+fn check_search(search: &[String], fields: &IndexMap<String, Arc<CheckedField>>, violations: &mut Violations) {
     let pointer = || Pointer::field("search");
     if search.len() > SEARCH_MAX {
         violations.add(pointer(), "search.fields", format!("at most {SEARCH_MAX} fields can be searched"));

@@ -1,6 +1,14 @@
 //! `/openapi.json` and `/docs`: the document is true. Every operation in it is called - without rights, with nonsense - and its
 //! collections come and go with it.
 
+mod callers;
+
+mod examples;
+
+mod slices;
+
+mod versions;
+
 use std::collections::{BTreeSet, HashSet};
 
 use serde_json::{Value, json};
@@ -447,4 +455,5 @@ async fn the_command_prints_the_same_document() {
     let printed: Value = serde_json::from_slice(&printed.stdout).expect("the document is JSON");
     assert_eq!(printed["paths"], served["paths"]);
     assert_eq!(printed["components"], served["components"]);
+    assert!(printed["servers"][0]["url"].as_str().is_some_and(|url| url.starts_with("http://")), "{}", printed["servers"]);
 }

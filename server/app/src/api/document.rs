@@ -1,6 +1,14 @@
-//! The OpenAPI 3.0.3 document: what poem-openapi says about the fixed API, put right, and beside it typed paths and schemas of every
-//! collection and the endpoints of plugins. A pure function of the three, so it is rendered anew for each picture of the world and never
-//! changed. Serving it is left to the endpoint.
+//! The OpenAPI document: what poem-openapi says about the fixed API, put right, and beside it typed paths and schemas of every collection
+//! and the endpoints of plugins; all of it, some collections, or only what a caller may do. A pure function of these, so it is rendered
+//! anew for each picture of the world and never changed. Serving it is left to the endpoint.
+
+mod wanted;
+
+mod kept;
+
+mod audience;
+
+mod rights;
 
 mod fixed;
 
@@ -14,7 +22,13 @@ mod json_schema;
 
 mod endpoints;
 
+mod examples;
+
 mod shared;
+
+mod unused;
+
+mod newer;
 
 #[cfg(test)]
 mod tests;
@@ -22,15 +36,35 @@ mod tests;
 use std::{collections::BTreeMap, io::Write, sync::OnceLock};
 
 use bytes::Bytes;
-use model::{Collection, collection::USERS};
+use model::{Action, Collection, collection::USERS, record::SYSTEM_FIELDS};
+use plugins::Access;
 use serde_json::{Value, json};
 
-use crate::endpoints::Described;
+use crate::{endpoints::Described, world::Catalog};
+pub(crate) use audience::Audience;
+use audience::Sight;
+pub use kept::Documents;
+pub(crate) use kept::Group;
+pub(crate) use wanted::Asked;
+pub use wanted::{Version, Wanted};
 
 type Object = serde_json::Map<String, Value>;
 
-/// The version of the specification that the document follows; code generators do not all read 3.1.
-const OPENAPI_VERSION: &str = "3.0.3";
+/// The tag of the operations that every slice has.
+const SIGN_IN: &str = "auth";
+
+/// The schema of an account as its owner sees it, where that differs from what others see.
+const OWN_ACCOUNT: &str = "OwnAccount";
+
+/// What a document is made from.
+pub(crate) struct Ground<'a> {
+    /// What poem-openapi says (`OpenApiService::spec()`).
+    pub(crate) fixed: &'a str,
+    pub(crate) catalog: &'a Catalog,
+    pub(crate) endpoints: &'a [Described<'a>],
+    /// An absolute URL.
+    pub(crate) server_url: &'a str,
+}
 
 /// A rendered document.
 pub struct Document {
@@ -48,39 +82,48 @@ struct Parts {
 }
 
 impl Document {
-    /// Renders the document. `fixed` is what poem-openapi says (`OpenApiService::spec()`), `server_url` an absolute URL, or `/`.
+    /// Renders the document.
     ///
     /// # Errors
     /// A fixed part that is not JSON, that declares a path or an operation id twice, or takes a name that is kept for collections.
-    pub(crate) fn render(
-        fixed: &str,
-        catalog: &BTreeMap<String, Collection>,
-        endpoints: &[Described<'_>],
-        server_url: &str,
-    ) -> Result<Self, serde_json::Error> {
-        let mut parts = fixed::read(fixed)?;
-        if catalog.contains_key(USERS) {
-            fixed::type_accounts(&mut parts);
-        }
-        let taken = parts.tag_names();
-        // Records come right after the way to sign in.
-        let later_tags = parts.tags.split_off(1.min(parts.tags.len()));
-        for collection in catalog.values() {
-            let tag = tag(collection, &taken);
-            parts.paths.extend(paths::of(collection, catalog, &tag));
-            parts.schemas.extend(schemas::of(collection, catalog));
-            let description = match collection.definition().description.as_str() {
-                "" => format!("Records of the collection `{}`.", collection.name()),
-                text => text.to_owned(),
-            };
-            parts.tags.push(json!({"name": tag, "description": description}));
-        }
-        parts.paths.insert(paths::batch::PATH.to_owned(), paths::batch::path());
+    pub(crate) fn render(ground: &Ground<'_>, wanted: &Wanted, audience: Audience<'_>) -> Result<Self, serde_json::Error> {
+        let mut parts = fixed::read(ground.fixed)?;
+        let whole = wanted.collections.is_none();
         parts.schemas.extend(paths::batch::schemas());
-        parts.paths.extend(endpoints::paths(endpoints));
-        parts.tags.extend(endpoints::tags(endpoints));
+        if whole {
+            parts.paths.insert(paths::batch::PATH.to_owned(), paths::batch::path());
+        } else {
+            parts.keep_tag(SIGN_IN);
+        }
+        let sights: Vec<Sight> = ground.catalog.values().map(|collection| audience.sight(collection)).collect();
+        rights::keep_fixed(&mut parts.paths, audience, &sights);
+        let visible = visible(wanted, &sights);
+        if let Some(users) = ground.catalog.get(USERS) {
+            parts.add_account(users, &visible, audience);
+        }
+        // Records come right after the way to sign in.
+        let taken = parts.tag_names();
+        let later_tags = parts.tags.split_off(1.min(parts.tags.len()));
+        for (collection, sight) in ground.catalog.values().zip(&sights) {
+            // Also of collections that are left out: others may refer to them.
+            parts.schemas.extend(schemas::of(sight, &visible));
+            if wanted.includes(collection.name()) {
+                parts.add_records(collection, sight, (&visible, &taken));
+            }
+        }
+        if whole {
+            parts.add_endpoints(ground.endpoints, audience);
+        }
         parts.tags.extend(later_tags);
-        Ok(Self::new(&parts.into_json(server_url)))
+        let mut document = parts.into_json(ground.server_url, wanted.version);
+        unused::remove_components(&mut document);
+        if !whole || matches!(audience, Audience::Caller { .. }) {
+            unused::remove_tags(&mut document);
+        }
+        if wanted.version == Version::New {
+            newer::convert(&mut document);
+        }
+        Ok(Self::new(&document))
     }
 
     fn new(document: &Value) -> Self {
@@ -115,10 +158,51 @@ impl Parts {
         self.tags.iter().filter_map(|tag| Some(tag["name"].as_str()?.to_owned())).collect()
     }
 
-    fn into_json(mut self, server_url: &str) -> Value {
+    /// Leaves the operations with this tag.
+    fn keep_tag(&mut self, tag: &str) {
+        self.paths.retain(|_, item| {
+            let operations = item.as_object().into_iter().flatten();
+            operations.flat_map(|(_, operation)| operation["tags"].as_array().into_iter().flatten()).any(|name| name == tag)
+        });
+    }
+
+    /// Says what an account is: a record of `users`, of which its owner may see more than others.
+    fn add_account(&mut self, users: &Collection, visible: &Catalog, audience: Audience<'_>) {
+        let schemas = schemas::names(&audience.sight(users));
+        let account = match audience {
+            Audience::Everybody => schema_ref(&schemas.record),
+            Audience::Caller { .. } => {
+                let own = schemas::record(&audience.own_account(users), &SYSTEM_FIELDS, visible);
+                self.schemas.insert(OWN_ACCOUNT.to_owned(), own);
+                schema_ref(OWN_ACCOUNT)
+            }
+        };
+        fixed::type_accounts(self, &schema_ref(&schemas.create), &account);
+    }
+
+    fn add_records(&mut self, collection: &Collection, sight: &Sight, (visible, taken): (&Catalog, &[String])) {
+        let tag = tag(collection, taken);
+        let mut paths = paths::of(sight, visible, &tag);
+        rights::keep_records(&mut paths, sight);
+        self.paths.extend(paths);
+        let description = match collection.definition().description.as_str() {
+            "" => format!("Records of the collection `{}`.", collection.name()),
+            text => text.to_owned(),
+        };
+        self.tags.push(json!({"name": tag, "description": description}));
+    }
+
+    fn add_endpoints(&mut self, endpoints: &[Described<'_>], audience: Audience<'_>) {
+        let callable = |endpoint: &&Described<'_>| audience.is_known() || endpoint.rule.access == Access::Anyone;
+        let endpoints: Vec<&Described<'_>> = endpoints.iter().filter(callable).collect();
+        self.paths.extend(endpoints::paths(&endpoints));
+        self.tags.extend(endpoints::tags(&endpoints));
+    }
+
+    fn into_json(mut self, server_url: &str, version: Version) -> Value {
         self.schemas.extend(shared::schemas());
         json!({
-            "openapi": OPENAPI_VERSION,
+            "openapi": version.to_string(),
             "info": self.info,
             "servers": [{"url": server_url}],
             "tags": self.tags,
@@ -132,6 +216,13 @@ impl Parts {
             },
         })
     }
+}
+
+/// The collections among which relations are shown: those that are wanted and can be read.
+fn visible(wanted: &Wanted, sights: &[Sight]) -> Catalog {
+    let readable = sights.iter().filter(|sight| sight.may(Action::Read)).map(|sight| &sight.readable);
+    let wanted = readable.filter(|collection| wanted.includes(collection.name()));
+    wanted.map(|collection| (collection.name().to_owned(), collection.clone())).collect()
 }
 
 /// What the names of the schemas of a collection begin with: `order_items` has `OrderItemsRecord`.

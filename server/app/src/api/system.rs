@@ -5,7 +5,7 @@ use std::time::Duration;
 use poem::{Endpoint, Request, Response, http::StatusCode};
 use poem_openapi::{Object, OpenApi as OpenApiDerive};
 
-use super::{PublicUrl, compression::accepts_gzip, explorer, payload::Reply, render, visitor};
+use super::{PublicUrl, compression::accepts_gzip, document, document::Asked, explorer, payload::Reply, visitor};
 use crate::Error;
 
 pub(super) struct SystemApi;
@@ -66,24 +66,36 @@ impl Endpoint for OpenApi {
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
         only_get(&request)?;
-        let world = visitor::app(&request)?.world();
+        let app = visitor::app(&request)?;
+        let pairs = url::form_urlencoded::parse(request.original_uri().query().unwrap_or_default().as_bytes()).into_owned();
+        let asked = Asked::read(pairs, &app.world().catalog).map_err(Error::Query)?;
         let url = request.data::<PublicUrl>().map_or("/", |url| &url.0);
-        let document = match world.document.get() {
-            Some(document) => document,
-            None => {
-                let document = render(&world, url)?;
-                world.document.get_or_init(|| document)
+        let document = match asked.for_caller {
+            true => {
+                let call = visitor::call(&request).await?;
+                document(&call.world, url, &asked.wanted, Some(&call.caller))?
             }
+            false => document(&app.world(), url, &asked.wanted, None)?,
         };
-        let answer =
-            Response::builder().header("etag", document.etag()).header("cache-control", "no-cache").header("vary", "accept-encoding");
-        if request.header("if-none-match").is_some_and(|tags| tags.split(',').any(|tag| tag.trim() == document.etag())) {
+        // What is for one caller is for no cache that others use; browsers keep it for whoever sends the same token.
+        let (cached, varies) = match asked.for_caller {
+            true => ("private, no-cache", "accept-encoding, authorization"),
+            false => ("no-cache", "accept-encoding"),
+        };
+        let answer = Response::builder().header("etag", document.etag()).header("cache-control", cached).header("vary", varies);
+        if request.header("if-none-match").is_some_and(|tags| tags.split(',').any(|tag| is_tag(tag, document.etag()))) {
             return Ok(answer.status(StatusCode::NOT_MODIFIED).finish());
         }
         let gzip = request.header("accept-encoding").is_some_and(accepts_gzip);
         let answer = answer.content_type("application/json");
         Ok(if gzip { answer.header("content-encoding", "gzip").body(document.gzipped()) } else { answer.body(document.json()) })
     }
+}
+
+/// `If-None-Match` compares weakly (RFC 9110, section 13.1.2): proxies that compress make tags weak.
+fn is_tag(given: &str, tag: &str) -> bool {
+    let given = given.trim();
+    given == "*" || given.strip_prefix("W/").unwrap_or(given) == tag
 }
 
 /// `/docs`: the API explorer.

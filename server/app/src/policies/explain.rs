@@ -97,7 +97,10 @@ pub(crate) struct Asked {
 impl Asked {
     pub(crate) async fn read(call: &Call, question: &Question) -> Result<Self, Error> {
         question.tenant.as_deref().map_or(Ok(()), |tenant| check_tenant(tenant, "tenant"))?;
-        let caller = caller(call, question).await?;
+        let caller = match &question.principal {
+            Some(name) => caller(call, name, question.tenant.as_deref()).await?,
+            None => call.caller.as_ref().clone(),
+        };
         if SYSTEM_OBJECTS.contains(&question.object.as_str()) {
             let (action, object) = (question.action, question.object.clone());
             return Ok(Self { caller, action, object, collection: None, record: None, result: None, given: Vec::new() });
@@ -168,9 +171,11 @@ impl Asked {
     }
 }
 
-async fn caller(call: &Call, question: &Question) -> Result<Caller, Error> {
-    let Some(text) = &question.principal else { return Ok(call.caller.as_ref().clone()) };
-    let tenant = question.tenant.as_deref();
+/// The caller that a principal would be: `anonymous`, `user:ID`, `user:EMAIL` or `service:ID`.
+///
+/// # Errors
+/// A text that names no principal, or an address without an account.
+pub(crate) async fn caller(call: &Call, text: &str, tenant: Option<&str>) -> Result<Caller, Error> {
     if let Some(email) = text.strip_prefix("user:").filter(|id| id.contains('@')) {
         let found = auth::account_of(call, email, tenant.unwrap_or(DEFAULT_TENANT)).await?;
         return found.ok_or_else(|| Error::no_record(email));

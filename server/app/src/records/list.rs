@@ -61,7 +61,7 @@ pub async fn list(call: &Call, collection: &str, question: &Question) -> Result<
 
     let ground = Ground { caller: &call.caller, now: &call.now, guards: &guards(&plan) };
     let asked = Asked { collection: &collection, ground, list: &parsed.list };
-    let words = search::words(call, &parsed, question.words.search).await?;
+    let words = search::words(&parsed, question.words.search)?;
     let ranked = parsed.is_ranked();
     let matches = if ranked { search::matches(call, asked, &words, question.words.search).await? } else { Vec::new() };
     let found = if ranked { page::best(call, asked, &matches).await? } else { page::find(call, asked, &words).await? };

@@ -15,9 +15,9 @@ use crate::endpoints::Described;
 const ERRORS: [&str; 6] = ["400", "401", "403", "409", "422", "500"];
 
 /// The paths of all endpoints.
-pub(super) fn paths(endpoints: &[Described<'_>]) -> Object {
+pub(super) fn paths(endpoints: &[&Described<'_>]) -> Object {
     let mut paths: BTreeMap<String, (String, Object)> = BTreeMap::new();
-    for endpoint in endpoints {
+    for &endpoint in endpoints {
         // Paths that differ in the names of their parameters only are one path; the first that declares it names them.
         let shape = format!("{}{}", prefix(endpoint), endpoint.template.named(|number| number.to_string()));
         let path = || format!("{}{}", prefix(endpoint), endpoint.rule.path.as_deref().unwrap_or("/"));
@@ -29,8 +29,8 @@ pub(super) fn paths(endpoints: &[Described<'_>]) -> Object {
 }
 
 /// A tag for every plugin that has endpoints.
-pub(super) fn tags(endpoints: &[Described<'_>]) -> Vec<Value> {
-    let tags: BTreeMap<String, String> = endpoints.iter().map(|endpoint| (tag(endpoint), description(endpoint))).collect();
+pub(super) fn tags(endpoints: &[&Described<'_>]) -> Vec<Value> {
+    let tags: BTreeMap<String, String> = endpoints.iter().map(|&endpoint| (tag(endpoint), description(endpoint))).collect();
     tags.into_iter().map(|(name, description)| json!({"name": name, "description": description})).collect()
 }
 

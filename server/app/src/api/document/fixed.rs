@@ -9,14 +9,13 @@ use serde_json::{Error, Value, json, value::RawValue};
 use super::{
     Object, Parts,
     paths::batch,
-    schema_prefix, schema_ref,
     schemas::SUFFIXES,
     shared::{self, BEARER},
 };
 
 /// The operations that need nobody to be signed in.
-const PUBLIC_PATHS: [&str; 7] =
-    ["/api/auth/register", "/api/auth/login", "/api/auth/refresh", "/api/setup", "/api/version", "/livez", "/readyz"];
+const PUBLIC_PATHS: [&str; 8] =
+    ["/api/auth/register", "/api/auth/login", "/api/auth/refresh", "/api/setup", "/api/version", "/livez", "/readyz", "/openapi.json"];
 
 /// The groups of operations, in the order in which they are shown: the first part of the path after `/api`, and what it is about.
 const TAGS: [(&str, &str); 9] = [
@@ -54,22 +53,23 @@ pub(super) fn read(text: &str) -> Result<Parts, Error> {
     ready["get"]["responses"]["503"] = json!({"description": ""});
     paths.insert("/readyz".to_owned(), ready);
     paths.insert("/metrics".to_owned(), metrics());
+    paths.insert("/openapi.json".to_owned(), openapi());
     normalise_paths(&mut paths, &types)?;
+    // A token is needed for what the caller may do only.
+    paths["/openapi.json"]["get"]["security"] = json!([{}, {BEARER: []}]);
     let mut info = root.remove("info").unwrap_or_else(|| json!({"title": "Ironrule", "version": "0"}));
     remove_blank(&mut info, "description");
     let tags = TAGS.map(|(name, description)| json!({"name": name, "description": description}));
     Ok(Parts { info, tags: tags.into(), paths, schemas })
 }
 
-/// poem-openapi cannot know the fields of `users`, which are defined at run time: registering takes and gives what the collection does,
-/// and the `record` of a session is one of its records.
-pub(super) fn type_accounts(parts: &mut Parts) {
-    let prefix = schema_prefix(model::collection::USERS);
-    let [record, create, ..] = SUFFIXES.map(|suffix| schema_ref(&format!("{prefix}{suffix}")));
+/// poem-openapi cannot know the fields of `users`, which are defined at run time: registering takes what the collection does, and the `record`
+/// of a session is one of its records, with what its owner sees.
+pub(super) fn type_accounts(parts: &mut Parts, create: &Value, account: &Value) {
     let register = |part: &str| format!("/post/{part}/content/application~1json/schema");
-    for (part, schema) in [("requestBody", create), ("responses/201", record.clone())] {
+    for (part, schema) in [("requestBody", create), ("responses/201", account)] {
         if let Some(slot) = parts.paths.get_mut("/api/auth/register").and_then(|path| path.pointer_mut(&register(part))) {
-            *slot = schema;
+            slot.clone_from(schema);
         }
     }
     for (path, method) in [("/api/auth/login", "post"), ("/api/auth/refresh", "post"), ("/api/auth/me", "get")] {
@@ -79,7 +79,7 @@ pub(super) fn type_accounts(parts: &mut Parts) {
         let required = session["required"].as_array().is_some_and(|names| names.iter().any(|name| name == "record"));
         if let Some(slot) = session.pointer_mut("/properties/record") {
             let nullable = !required || slot["nullable"] == true;
-            *slot = if nullable { json!({"type": "object", "nullable": true, "allOf": [record]}) } else { record.clone() };
+            *slot = if nullable { json!({"type": "object", "nullable": true, "allOf": [account]}) } else { account.clone() };
         }
     }
 }
@@ -96,6 +96,22 @@ fn metrics() -> Value {
     let answer = json!({"description": "The text format of Prometheus.", "content": {"text/plain": {"schema": {"type": "string"}}}});
     let summary = "See what is counted on this node, for a monitor; needs a policy that allows to read `_metrics`.";
     json!({"get": {"operationId": "system_metrics", "summary": summary, "responses": {"200": answer}}})
+}
+
+/// Nor is this document.
+fn openapi() -> Value {
+    let query =
+        |name: &str, description: &str, schema: Value| json!({"name": name, "in": "query", "description": description, "schema": schema});
+    let text = |values: Value| json!({"type": "string", "enum": values});
+    let collections = "Only these collections, separated by commas, and what is needed to sign in.";
+    let parameters = json!([
+        query("version", "The version of the specification: 3.0.3 unless given.", text(json!(["3.0", "3.1"]))),
+        query("collections", collections, json!({"type": "string"})),
+        query("for", "Only what the caller may do, and only the fields that it may ever read or write.", text(json!(["caller"]))),
+    ]);
+    let answer = json!({"description": "The document.", "content": {"application/json": {"schema": {"type": "object"}}}});
+    let responses = json!({"200": answer, "304": {"description": "The document is still the one that `If-None-Match` names."}, "401": {"description": ""}});
+    json!({"get": {"operationId": "system_document", "summary": "Read this document.", "parameters": parameters, "responses": responses}})
 }
 
 fn normalise_paths(paths: &mut Object, types: &Object) -> Result<(), Error> {

@@ -16,15 +16,18 @@ use model::Collection;
 use serde_json::{Value, json};
 
 use super::{
-    Object, schema_ref,
+    Object,
+    audience::Sight,
+    schema_ref,
     schemas::{self, Schemas},
     shared::{self, BEARER},
 };
 use crate::world::Catalog;
 
 /// The paths of a collection by name.
-pub(super) fn of(collection: &Collection, catalog: &Catalog, tag: &str) -> Object {
-    let describe = Describe { collection, catalog, tag, schemas: schemas::names(collection) };
+pub(super) fn of(sight: &Sight, catalog: &Catalog, tag: &str) -> Object {
+    let collection = &sight.askable;
+    let describe = Describe { collection, sight, catalog, tag, schemas: schemas::names(sight) };
     let many = json!({
         "get": describe.list(),
         "post": describe.create(),
@@ -49,7 +52,10 @@ pub(super) fn of(collection: &Collection, catalog: &Catalog, tag: &str) -> Objec
 }
 
 struct Describe<'a> {
+    /// With the fields that can be asked for.
     collection: &'a Collection,
+    sight: &'a Sight,
+    /// The collections that can be seen from this one.
     catalog: &'a Catalog,
     tag: &'a str,
     schemas: Schemas,
@@ -59,7 +65,7 @@ impl Describe<'_> {
     fn get(&self) -> Value {
         let description = "A record that the caller may not read is not found.";
         let mut operation = self.operation("get", &format!("Read a record of {}", self.collection.name()), description);
-        operation["parameters"] = list::of_one(self.collection, self.catalog);
+        operation["parameters"] = list::of_one(self.sight, self.catalog);
         operation["responses"] = responses("200", self.record("The record."), &["404"]);
         operation["responses"]["304"] = json!({"description": "The record is still the one that `If-None-Match` names."});
         operation

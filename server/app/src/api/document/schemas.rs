@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 
 use super::{
     Object,
+    audience::Sight,
+    examples,
     fields::{self, Place},
     schema_prefix, schema_ref,
     shared::ID_PATTERN,
@@ -26,43 +28,48 @@ pub(super) struct Schemas {
     pub(super) replace: String,
 }
 
-pub(super) fn names(collection: &Collection) -> Schemas {
-    let prefix = schema_prefix(collection.name());
+pub(super) fn names(sight: &Sight) -> Schemas {
+    let prefix = schema_prefix(sight.readable.name());
     let [record, create, update, replace] = SUFFIXES.map(|suffix| format!("{prefix}{suffix}"));
-    let differs = draft(collection, Place::Replace) != draft(collection, Place::Create);
+    let differs = draft(&sight.updatable, Place::Replace) != draft(&sight.creatable, Place::Create);
     let replace = if differs { replace } else { create.clone() };
     Schemas { record, create, update, replace }
 }
 
 /// The schemas of a collection by name.
-pub(super) fn of(collection: &Collection, catalog: &Catalog) -> Object {
-    let names = names(collection);
-    let name = collection.name();
+pub(super) fn of(sight: &Sight, catalog: &Catalog) -> Object {
+    let names = names(sight);
+    let name = sight.readable.name();
     let described = |mut schema: Value, text: String| {
         schema["description"] = text.into();
         schema
     };
     let record_text = format!("A record of `{name}`. Fields that the caller may not read or did not ask for are absent.");
+    let mut record = described(record(&sight.readable, &sight.system_fields, catalog), record_text);
+    if let Some(example) = examples::record(&sight.readable, &sight.system_fields) {
+        record["example"] = example;
+    }
     let mut schemas = Object::from_iter([
-        (names.record, described(record(collection, catalog), record_text)),
-        (names.create, described(draft(collection, Place::Create), format!("A new record of `{name}`."))),
-        (names.update, described(draft(collection, Place::Update), format!("A change of a record of `{name}`."))),
+        (names.record, record),
+        (names.create, described(draft(&sight.creatable, Place::Create), format!("A new record of `{name}`."))),
+        (names.update, described(draft(&sight.updatable, Place::Update), format!("A change of a record of `{name}`."))),
     ]);
     schemas
         .entry(names.replace)
-        .or_insert_with(|| described(draft(collection, Place::Replace), format!("What replaces a record of `{name}`.")));
+        .or_insert_with(|| described(draft(&sight.updatable, Place::Replace), format!("What replaces a record of `{name}`.")));
     schemas
 }
 
 /// A record as it is read: every readable field, `null` where there is nothing.
-fn record(collection: &Collection, catalog: &Catalog) -> Value {
+pub(super) fn record(readable: &Collection, system: &[&'static str], catalog: &Catalog) -> Value {
     let mut properties = system_fields();
-    let mut required = vec!["id", "created", "updated"];
-    for field in collection.fields().filter(|field| !field.is_secret()) {
+    properties.retain(|name, _| system.contains(&name.as_str()));
+    let mut required = system.to_vec();
+    for field in readable.fields().filter(|field| !field.is_secret()) {
         properties.insert(field.name.clone(), fields::schema(field, Place::Record));
         required.push(&field.name);
     }
-    let relations = expand::possible(catalog, collection);
+    let relations = expand::possible(catalog, readable);
     if !relations.is_empty() {
         properties.insert(EXPAND.to_owned(), expanded(&relations));
     }
@@ -104,7 +111,7 @@ fn draft(collection: &Collection, place: Place) -> Value {
 }
 
 /// True if there is nothing that could stand in for a field that is absent.
-fn must_be_sent(field: &Field, place: Place) -> bool {
+pub(super) fn must_be_sent(field: &Field, place: Place) -> bool {
     match place {
         Place::Record => true,
         Place::Create => field.required && field.default.is_null(),

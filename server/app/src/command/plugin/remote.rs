@@ -133,9 +133,9 @@ fn line(plugin: &Json) -> String {
     format!("{} {} ({}){state}", text("name"), text("version"), digest.get(..12).unwrap_or(digest))
 }
 
-pub(super) async fn enable(place: &Place, name: &str, enabled: bool) -> Result<(), Error> {
+pub(super) async fn change(place: &Place, name: &str, change: Json) -> Result<(), Error> {
     let server = Server::at(place).await?;
-    let request = server.request(Method::PATCH, &format!("/api/plugins/{name}")).json(&json!({ "enabled": enabled }));
+    let request = server.request(Method::PATCH, &format!("/api/plugins/{name}")).json(&change);
     println!("{}", line(&server.send(request).await?));
     Ok(())
 }
@@ -151,6 +151,27 @@ pub(super) async fn remove(place: &Place, name: &str) -> Result<(), Error> {
     let server = Server::at(place).await?;
     let plugin = server.send(server.request(Method::DELETE, &format!("/api/plugins/{name}"))).await?;
     println!("removed {}", line(&plugin));
+    Ok(())
+}
+
+/// Shows the rules of a collection as they run, after they have been ordered if any are named.
+pub(super) async fn order(place: &Place, collection: &str, rules: &[String]) -> Result<(), Error> {
+    let server = Server::at(place).await?;
+    let path = format!("/api/rules/{collection}");
+    let request = match rules {
+        [] => server.request(Method::GET, &path),
+        rules => server.request(Method::PUT, &path).json(&json!({ "order": rules })),
+    };
+    for rule in server.send(request).await?["rules"].as_array().into_iter().flatten() {
+        let operations: Vec<&str> = rule["operations"].as_array().into_iter().flatten().filter_map(Json::as_str).collect();
+        let state = if rule["enabled"] == true { "" } else { ", disabled" };
+        println!(
+            "{} {} {}{state}",
+            rule["rule"].as_str().unwrap_or_default(),
+            rule["hook"].as_str().unwrap_or_default(),
+            operations.join(" ")
+        );
+    }
     Ok(())
 }
 

@@ -53,6 +53,7 @@ pub fn possible<'a>(catalog: &'a Catalog, collection: &'a Collection) -> Vec<Rel
     let backward = backward.filter(|(source, field)| target(source, &field.name) == Some(collection.name()));
     let key = |source: &Collection, field: &str| format!("{}({field})", source.name());
     forward
+        .filter(|relation| catalog.contains_key(relation.target))
         .chain(backward.map(|(source, field)| Relation { key: key(source, &field.name), target: source.name(), several: true }))
         .collect()
 }

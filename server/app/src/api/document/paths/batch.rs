@@ -32,7 +32,7 @@ pub(in crate::api::document) fn path() -> Value {
         "description": description,
         "security": [{BEARER: []}, {}],
         "parameters": [shared::parameter("IdempotencyKey")],
-        "requestBody": body(&schema_ref("Batch")),
+        "requestBody": body(&schema_ref("Batch"), None),
         "responses": responses("200", good, &[&["404", "412"], &BODY_ERRORS[..]].concat()),
     }})
 }

@@ -7,6 +7,7 @@ use super::{
     Describe, answer, list, responses, schema_ref, shared,
     write::{BODY_ERRORS, body},
 };
+use crate::api::document::{examples, fields::Place};
 
 impl Describe<'_> {
     pub(super) fn update_all(&self) -> Value {
@@ -15,7 +16,7 @@ impl Describe<'_> {
                            problem names it as `record`. More than `max` are 409, and nothing is written.";
         let mut operation = self.operation("update_all", &format!("Change records of {} by filter", self.collection.name()), description);
         operation["parameters"] = self.selection();
-        operation["requestBody"] = body(&schema_ref(&self.schemas.update));
+        operation["requestBody"] = body(&schema_ref(&self.schemas.update), examples::draft(&self.sight.updatable, Place::Update));
         operation["responses"] = responses("200", report(), &[&["404"], &BODY_ERRORS[..]].concat());
         operation
     }

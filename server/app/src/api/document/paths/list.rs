@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Describe, answer, query, responses};
 use crate::{
-    api::document::{schema_ref, shared},
+    api::document::{audience::Sight, schema_ref, shared},
     records::expand,
     world::Catalog,
 };
@@ -38,13 +38,14 @@ impl Describe<'_> {
             shared::parameter("Limit"),
             shared::parameter("Cursor"),
             shared::parameter("Offset"),
-            fields(self.collection),
+            fields(self.sight),
             shared::parameter("Count"),
         ];
-        parameters.extend(expanding(self.collection, self.catalog));
+        parameters.extend(expanding(self.sight, self.catalog));
         parameters.extend(searching(self.collection));
         let of_fields = parameters::all(self.collection);
-        let of_fields = of_fields.iter().filter(|(name, _)| !OWN.contains(&name.as_str()));
+        let askable = |parameter: &Parameter<'_>| self.sight.asks(parameter.field());
+        let of_fields = of_fields.iter().filter(|(name, parameter)| !OWN.contains(&name.as_str()) && askable(parameter));
         parameters.extend(of_fields.map(|(name, parameter)| of_field(name, parameter)));
         operation["parameters"] = parameters.into();
         operation["responses"] = responses("200", answer, &[]);
@@ -53,9 +54,9 @@ impl Describe<'_> {
 }
 
 /// The parameters of a single read.
-pub(super) fn of_one(collection: &Collection, catalog: &Catalog) -> Value {
-    let mut parameters = vec![shared::parameter("RecordId"), fields(collection)];
-    parameters.extend(expanding(collection, catalog));
+pub(super) fn of_one(sight: &Sight, catalog: &Catalog) -> Value {
+    let mut parameters = vec![shared::parameter("RecordId"), fields(sight)];
+    parameters.extend(expanding(sight, catalog));
     parameters.push(shared::parameter("IfNoneMatch"));
     parameters.into()
 }
@@ -81,14 +82,14 @@ pub(super) fn sort(collection: &Collection) -> Value {
     query("sort", &description)
 }
 
-pub(super) fn fields(collection: &Collection) -> Value {
-    let description = format!("Only these fields (and always `id`), separated by commas. Fields: {}.", named(collection, |_, _| true));
-    query("fields", &description)
+pub(super) fn fields(sight: &Sight) -> Value {
+    let names = named(&sight.readable, |_, _| true);
+    query("fields", &format!("Only these fields (and always `id`), separated by commas. Fields: {names}."))
 }
 
 /// The parameter `expand`, if there is anything to expand.
-fn expanding(collection: &Collection, catalog: &Catalog) -> Option<Value> {
-    let relations = expand::possible(catalog, collection);
+fn expanding(sight: &Sight, catalog: &Catalog) -> Option<Value> {
+    let relations = expand::possible(catalog, &sight.readable);
     let keys: Vec<String> = relations.iter().map(|relation| format!("`{}`", relation.key)).collect();
     let description = format!(
         "Records to show beside each record, in its member `expand`: relations, separated by commas, and with dots those behind them, at most \

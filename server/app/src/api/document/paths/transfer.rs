@@ -18,7 +18,7 @@ pub(super) fn export(describe: &Describe<'_>) -> Value {
     let mut operation = describe.operation("export", &format!("Export records of {name}"), description);
     let format = json!({"type": "string", "enum": ["ndjson", "csv"], "default": "ndjson"});
     let format = json!({"name": "format", "in": "query", "required": false, "description": "How records are written.", "schema": format});
-    operation["parameters"] = json!([format, list::filter(collection), list::sort(collection), list::fields(collection)]);
+    operation["parameters"] = json!([format, list::filter(collection), list::sort(collection), list::fields(describe.sight)]);
     let text = json!({"schema": {"type": "string"}});
     let mut good = json!({"description": "The records.", "content": {"application/x-ndjson": text, "text/csv": text}});
     good["headers"] = json!({"Content-Disposition": {"description": "The name of the file.", "schema": {"type": "string"}}});

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Describe, answer, query, responses, schema_ref, shared};
+use crate::api::document::{examples, fields::Place};
 
 /// What writing a body can end with, beside what every request can: a plugin that breaks is a 500.
 pub(super) const BODY_ERRORS: [&str; 5] = ["409", "413", "415", "422", "500"];
@@ -20,7 +21,7 @@ impl Describe<'_> {
             shared::parameter("IfAbsent"),
             shared::parameter("IdempotencyKey"),
         ]);
-        operation["requestBody"] = body(&one_or_many(&self.schemas.create));
+        operation["requestBody"] = body(&one_or_many(&self.schemas.create), examples::draft(&self.sight.creatable, Place::Create));
         let headers = json!({
             "ETag": shared::header("ETag"),
             "Location": shared::header("Location"),
@@ -55,14 +56,14 @@ impl Describe<'_> {
             shared::parameter("IfAbsent"),
             shared::parameter("IdempotencyKey")
         ]);
-        operation["requestBody"] = body(&schema_ref(&self.schemas.update));
+        operation["requestBody"] = body(&schema_ref(&self.schemas.update), examples::draft(&self.sight.updatable, Place::Update));
         operation["responses"] = responses("200", self.written("The changed record."), &[&["404", "412"], &BODY_ERRORS[..]].concat());
         operation
     }
 
     /// Not members of the schema: some generators cannot tell names apart that differ in signs only.
     fn modifiers(&self) -> Option<String> {
-        let open = || self.collection.fields().filter(|field| !field.is_secret() && !field.immutable);
+        let open = || self.sight.updatable.fields().filter(|field| !field.is_secret() && !field.immutable);
         let names = |wanted: fn(&model::Field) -> bool| {
             let names: Vec<String> = open().filter(|field| wanted(field)).map(|field| format!("`{}`", field.name)).collect();
             names.join(", ")
@@ -90,7 +91,7 @@ impl Describe<'_> {
             shared::parameter("IfAbsent"),
             shared::parameter("IdempotencyKey")
         ]);
-        operation["requestBody"] = body(&schema_ref(&self.schemas.replace));
+        operation["requestBody"] = body(&schema_ref(&self.schemas.replace), examples::draft(&self.sight.updatable, Place::Replace));
         let errors = [&["404", "412"], &BODY_ERRORS[..]].concat();
         operation["responses"] = responses("200", self.written("The new version of the record."), &errors);
         operation["responses"]["201"] = self.written("The new record.");
@@ -123,6 +124,10 @@ fn one_or_many(schema: &str) -> Value {
     json!({"oneOf": [one, {"type": "array", "items": one, "minItems": 1, "maxItems": model::draft::RECORDS_MAX}]})
 }
 
-pub(super) fn body(schema: &Value) -> Value {
-    json!({"required": true, "content": {"application/json": {"schema": schema}}})
+pub(super) fn body(schema: &Value, example: Option<Value>) -> Value {
+    let mut content = json!({"schema": schema});
+    if let Some(example) = example {
+        content["example"] = example;
+    }
+    json!({"required": true, "content": {"application/json": content}})
 }
