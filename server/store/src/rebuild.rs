@@ -66,25 +66,33 @@ impl Position {
     }
 }
 
-/// The records of every tenant behind a place, in the order of the index that every table has; fewer than `limit` only at the end.
+/// The records of every tenant behind a place, tenant by tenant; fewer than `limit` only at the end.
 ///
 /// # Errors
 /// What the database reports.
 pub async fn scan(run: &impl Run, collection: &Collection, behind: &Position, limit: usize) -> Result<Vec<Record>, Error> {
-    let table = collection.table();
-    let mut found = Vec::new();
-    for (test, order) in [("_tenant = $tenant AND _key > $id", "_key"), ("_tenant > $tenant", "_tenant, _key")] {
+    let (table, mut behind, mut found) = (collection.table(), behind.clone(), Vec::new());
+    loop {
         let left = limit - found.len();
-        if left == 0 {
-            break;
-        }
-        let text = format!("SELECT * FROM `{table}` WHERE {test} ORDER BY {order} LIMIT {left}");
+        // Only an equality makes a scan of one index stop after so many.
+        let text = format!("SELECT * FROM `{table}` WHERE _tenant = $tenant AND _key > $id ORDER BY _key LIMIT {left}");
         let values = run.run(text, vec![bind("tenant", behind.tenant.clone()), bind("id", behind.id.clone())]).await?;
         for row in values.into_iter().flat_map(rows) {
             found.push(row::to_record(collection, row)?);
         }
+        let next = if found.len() < limit { next_tenant(run, table, &behind.tenant).await? } else { None };
+        match next {
+            Some(tenant) => behind = Position { tenant, id: String::new() },
+            None => return Ok(found),
+        }
     }
-    Ok(found)
+}
+
+async fn next_tenant(run: &impl Run, table: &str, behind: &str) -> Result<Option<String>, Error> {
+    let text = format!("SELECT _tenant FROM `{table}` WHERE _tenant > $tenant ORDER BY _tenant LIMIT 1");
+    let values = run.run(text, vec![bind("tenant", behind.to_owned())]).await?;
+    let row = values.into_iter().next().and_then(first_row);
+    row.map(|row| Row::new(row)?.text("_tenant")).transpose()
 }
 
 /// How many records of every tenant there are.
