@@ -26,6 +26,8 @@ mod examples;
 
 mod shared;
 
+mod hoist;
+
 mod unused;
 
 mod newer;
@@ -79,6 +81,7 @@ struct Parts {
     tags: Vec<Value>,
     paths: Object,
     schemas: Object,
+    parameters: Object,
 }
 
 impl Document {
@@ -184,6 +187,7 @@ impl Parts {
         let tag = tag(collection, taken);
         let mut paths = paths::of(sight, visible, &tag);
         rights::keep_records(&mut paths, sight);
+        self.parameters.extend(hoist::parameters(&mut paths, collection.name()));
         self.paths.extend(paths);
         let description = match collection.definition().description.as_str() {
             "" => format!("Records of the collection `{}`.", collection.name()),
@@ -201,6 +205,7 @@ impl Parts {
 
     fn into_json(mut self, server_url: &str, version: Version) -> Value {
         self.schemas.extend(shared::schemas());
+        self.parameters.extend(shared::parameters());
         json!({
             "openapi": version.to_string(),
             "info": self.info,
@@ -209,7 +214,7 @@ impl Parts {
             "paths": self.paths,
             "components": {
                 "schemas": self.schemas,
-                "parameters": shared::parameters(),
+                "parameters": self.parameters,
                 "headers": shared::headers(),
                 "responses": shared::responses(),
                 "securitySchemes": shared::security_schemes(),

@@ -59,7 +59,7 @@ pub(super) fn read(text: &str) -> Result<Parts, Error> {
     let mut info = root.remove("info").unwrap_or_else(|| json!({"title": "Ironrule", "version": "0"}));
     remove_blank(&mut info, "description");
     let tags = TAGS.map(|(name, description)| json!({"name": name, "description": description}));
-    Ok(Parts { info, tags: tags.into(), paths, schemas })
+    Ok(Parts { info, tags: tags.into(), paths, schemas, parameters: Object::new() })
 }
 
 /// poem-openapi cannot know the fields of `users`, which are defined at run time: registering takes what the collection does, and the `record`
