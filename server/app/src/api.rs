@@ -7,7 +7,7 @@ pub mod serve;
 
 pub mod setup;
 
-mod problem;
+pub(crate) mod problem;
 
 mod boundary;
 
@@ -41,6 +41,8 @@ mod watch;
 
 mod deliveries;
 
+mod imports;
+
 mod ext;
 
 mod system;
@@ -72,6 +74,7 @@ type Fixed = (
     plugins::PluginsApi,
     watch::WatchApi,
     deliveries::DeliveriesApi,
+    imports::ImportsApi,
     setup::SetupApi,
     system::SystemApi,
 );
@@ -88,6 +91,7 @@ fn fixed_api() -> OpenApiService<Fixed, ()> {
         plugins::PluginsApi,
         watch::WatchApi,
         deliveries::DeliveriesApi,
+        imports::ImportsApi,
         setup::SetupApi,
         system::SystemApi,
     );
@@ -106,6 +110,8 @@ pub fn endpoint(app: &Arc<App>, setup: Setup, address: SocketAddr) -> Result<End
     let routes = Route::new()
         .at("/api/records/:collection", records::Records)
         .at("/api/records/:collection/aggregate", records::Aggregate)
+        .at("/api/records/:collection/export", records::Export)
+        .at("/api/records/:collection/import", records::Import)
         .at("/api/records/:collection/:id", records::Record)
         .at("/api/batch", batch::Batch)
         .at("/api/ext/*path", ext::Ext)

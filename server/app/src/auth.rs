@@ -46,6 +46,21 @@ pub async fn authenticate(app: &Arc<App>, authorization: Option<&str>, id: &str)
     Ok(Call { session: Some(claims.sid.into()), ..Call::new(app, caller, id) })
 }
 
+/// A request that takes long, as it would be if it came now: a session that is over ends it, and what has changed about the caller counts.
+pub(crate) async fn renewed(call: &Call) -> Result<Call, Error> {
+    let caller = match (&call.session, &call.caller.principal) {
+        (Some(session), Principal::User(id)) => {
+            let session = store::sessions::get(&call.app.store, session).await?.filter(|session| session.account == *id);
+            let session = session.ok_or(Error::InvalidToken)?;
+            let users = users(&call.app)?;
+            let account = store::records::get(&call.app.store, &users, &session.tenant, id).await?.ok_or(Error::InvalidToken)?;
+            caller(&users, &account)
+        }
+        _ => call.caller.as_ref().clone(),
+    };
+    Ok(Call { session: call.session.clone(), ..Call::new(&call.app, caller, &call.id) })
+}
+
 /// Ends the session of the caller, at once on this node and within a second on others.
 ///
 /// # Errors

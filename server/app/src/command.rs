@@ -1,10 +1,12 @@
-//! The command line: `serve`, `admin create`, `openapi`, `policy`, `plugin`, `version`.
+//! The command line: `serve`, `admin create`, `openapi`, `policy`, `plugin`, `export`, `import`, `version`.
 
 mod openapi;
 
 mod plugin;
 
 mod policy;
+
+mod transfer;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
@@ -58,6 +60,10 @@ enum Command {
         #[command(subcommand)]
         command: plugin::PluginCommand,
     },
+    /// Write all records of a collection of a running server into a file.
+    Export(transfer::Export),
+    /// Create or change records of a running server out of a file.
+    Import(transfer::Import),
     /// Print the version.
     Version,
 }
@@ -101,6 +107,8 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
         Command::Openapi(command) => openapi::run(command, load).await,
         Command::Policy { command } => policy::run(command, load).await,
         Command::Plugin { command } => plugin::run(command).await,
+        Command::Export(export) => transfer::export(export).await,
+        Command::Import(import) => transfer::import(import).await,
         Command::Version => {
             println!("ironrule {}", env!("CARGO_PKG_VERSION"));
             Ok(())

@@ -39,6 +39,8 @@ pub struct Config {
     pub cors_credentials: bool,
     /// Bytes that a request body may have; plugins may have more. Default 1 MiB.
     pub body_max_bytes: usize,
+    /// Bytes that a file may have that is imported; a row of it may have as many as another body. Default 4 GiB.
+    pub import_max_bytes: u64,
     /// Seconds that an access token is good for. Default 900.
     pub access_token_seconds: u64,
     /// Days that a session lives without being refreshed. Default 30.
@@ -124,6 +126,7 @@ impl Default for Config {
             cors_origins: Vec::new(),
             cors_credentials: false,
             body_max_bytes: 1 << 20,
+            import_max_bytes: 4 << 30,
             access_token_seconds: 900,
             session_days: 30,
             connections_max: 10_000,

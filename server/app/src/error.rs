@@ -116,6 +116,32 @@ pub enum Error {
         /// the epoch that was asked for
         epoch: u64,
     },
+    /// A row of an import has too many bytes; those before it are imported.
+    #[error("a row has more than {max} bytes; the import ends there")]
+    RowTooLarge {
+        /// bytes allowed
+        max: usize,
+        /// which row
+        violations: Violations,
+    },
+    /// A row of an import was refused, and it was not to be passed over.
+    #[error("line {line} was refused; the rows before it were taken")]
+    ImportStopped {
+        /// the import, which can go on when the line is mended; none if nothing was written anyway
+        id: Option<String>,
+        /// the number of the line, from 1
+        line: u64,
+        /// what is wrong with the row
+        violations: Violations,
+    },
+    /// A file cannot go on with an import, or the import is over.
+    #[error("{message}")]
+    ImportRefused {
+        /// stable, begins with `import.`
+        code: &'static str,
+        /// why
+        message: &'static str,
+    },
     /// Some fields may not be written or looked at.
     #[error("not allowed to use some of the fields")]
     FieldsDenied(Violations),
@@ -152,6 +178,20 @@ pub enum Error {
     /// Other transactions kept coming first.
     #[error("too many writers want the same records; try again")]
     Conflict,
+    /// The collection is being changed, which takes a while.
+    #[error("`{collection}` is being changed already")]
+    Altering {
+        /// its name
+        collection: String,
+    },
+    /// As many of these as may run at the same time are running.
+    #[error("{max} {kind}s are running already; try again later")]
+    Busy {
+        /// `export`, `import`
+        kind: &'static str,
+        /// how many may run
+        max: usize,
+    },
     /// Somebody works on the delivery.
     #[error("the delivery `{id}` is under way or still waiting")]
     UnderWay {

@@ -34,6 +34,8 @@ use tokio::sync::{Notify, watch};
 use crate::{Error, config::Config};
 pub(crate) use look::{Search, Secret, get, list, purge, remove, replay, secret};
 pub(crate) use row::{Written, after_commit, effect};
+#[cfg(test)]
+pub(crate) use schedule::take_slots;
 pub(crate) use store::outbox::Row;
 pub use worker::run;
 

@@ -12,6 +12,10 @@ pub mod expand;
 
 pub mod aggregate;
 
+pub mod export;
+
+pub(crate) mod import;
+
 pub mod update;
 
 pub mod upsert;
@@ -35,6 +39,8 @@ mod idempotency;
 pub(crate) mod rules;
 
 mod passwords;
+
+mod csv;
 
 use std::sync::Arc;
 

@@ -138,6 +138,11 @@ impl App {
         let vault = Vault::open(&config)?;
         let runtime = plugins::Runtime::new(limits, compiling.compiler(&config, &vault)?)?;
         define_users(&store).await?;
+        if !matches!(config.database()?, store::Database::Remote { .. }) {
+            // Nobody else writes here, so what runs is what has died.
+            crate::records::import::recover(&store).await?;
+            crate::collections::alter::recover(&store).await?;
+        }
         let (files, written) = Files::open(&config)?;
         let world = first(&store, &runtime, &vault, (written, config.policy_mode)).await?;
         Ok(Arc::new(Self {
@@ -237,6 +242,16 @@ impl App {
         let now = model::time::datetime_text(chrono::Utc::now());
         if let Err(error) = store::sessions::remove_expired(&self.store, &now).await {
             tracing::warn!(%error, "cannot remove expired sessions");
+        }
+        let store = self.store.clone();
+        // There may be a million rows to remove, which nothing else waits for.
+        tokio::spawn(async move {
+            if let Err(error) = crate::collections::alter::tidy(&store).await {
+                tracing::warn!(%error, "cannot remove what changes of collections have left over");
+            }
+        });
+        if let Err(error) = store::imports::remove_expired(&self.store, &now).await {
+            tracing::warn!(%error, "cannot remove expired imports");
         }
         if let Err(error) = store::decisions::remove_expired(&self.store, &now).await {
             tracing::warn!(%error, "cannot remove expired decisions");
@@ -344,10 +359,11 @@ async fn complete_indexes(store: &Store, catalog: &Catalog) {
 
 async fn catalog(store: &Store) -> Result<Catalog, Error> {
     let mut catalog = Catalog::new();
-    for definition in store::catalog::all(store).await? {
+    for (definition, place) in store::catalog::all(store).await? {
         let name = definition.name.clone();
         let collection =
             Collection::new(definition).map_err(|error| Error::Internal(format!("the stored collection `{name}`: {error}")))?;
+        let collection = place.map_or_else(|| collection.clone(), |place| collection.kept_in(place));
         catalog.insert(name, collection);
     }
     Ok(catalog)
@@ -355,13 +371,13 @@ async fn catalog(store: &Store) -> Result<Catalog, Error> {
 
 /// The built-in collection exists from the first start; an application extends it.
 async fn define_users(store: &Store) -> Result<(), Error> {
-    if store::catalog::all(store).await?.iter().any(|definition| definition.name == USERS) {
+    if store::catalog::all(store).await?.iter().any(|(definition, _)| definition.name == USERS) {
         return Ok(());
     }
     let users = Collection::new(users()).map_err(|error| Error::Internal(error.to_string()))?;
     let transaction = store.begin().await?;
     store::schema::create_table(&transaction, &users).await?;
-    store::catalog::put(&transaction, users.definition()).await?;
+    store::catalog::put(&transaction, &users).await?;
     transaction.commit().await?;
     Ok(())
 }

@@ -80,6 +80,17 @@ pub struct Definition {
 #[derive(Clone, Debug)]
 pub struct Collection {
     inner: Arc<Inner>,
+    /// None while the records are where those of every new collection are.
+    place: Option<Arc<Place>>,
+}
+
+/// Where the records of a collection are kept: while it changes, its records are made anew beside the old ones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The name that the store has for them.
+    pub table: String,
+    /// Where the store notes which records are written, for whoever copies them meanwhile.
+    pub marks: Option<String>,
 }
 
 #[derive(Debug)]
@@ -96,6 +107,15 @@ pub(crate) struct CheckedField {
     pub(crate) pointer: Pointer,
     pub(crate) pattern: Option<Regex>,
     pub(crate) schema: Option<JsonSchema>,
+}
+
+impl Place {
+    /// A place that was never used before, given an id that was not either: what is left of old records must not come back to life under a name
+    /// that is free again. No collection has a name with a hyphen.
+    #[must_use]
+    pub fn fresh(collection: &str, id: &str) -> Self {
+        Self { table: format!("{collection}-{id}"), marks: None }
+    }
 }
 
 impl Collection {
@@ -127,7 +147,25 @@ impl Collection {
         check_indexes(&definition.indexes, &fields, &mut violations);
         check_search(&definition.search, &fields, &mut violations);
         violations.or(())?;
-        Ok(Self { inner: Arc::new(Inner { definition, fields }) })
+        Ok(Self { inner: Arc::new(Inner { definition, fields }), place: None })
+    }
+
+    /// The same collection with its records at another place.
+    #[must_use]
+    pub fn kept_in(&self, place: Place) -> Self {
+        Self { inner: Arc::clone(&self.inner), place: Some(Arc::new(place)) }
+    }
+
+    /// The name that the store has for the records; that of the collection unless they were made anew.
+    #[must_use]
+    pub fn table(&self) -> &str {
+        self.place.as_ref().map_or(self.name(), |place| &place.table)
+    }
+
+    /// Where the store notes which records are written; none unless somebody copies them.
+    #[must_use]
+    pub fn marks(&self) -> Option<&str> {
+        self.place.as_ref()?.marks.as_deref()
     }
 
     /// The name.
@@ -199,7 +237,7 @@ impl Collection {
             .indexes
             .retain(|index| index.fields.iter().all(|name| fields.contains_key(name) || ["created", "updated"].contains(&name.as_str())));
         definition.search.retain(|name| fields.contains_key(name));
-        Self { inner: Arc::new(Inner { definition, fields }) }
+        Self { inner: Arc::new(Inner { definition, fields }), place: self.place.clone() }
     }
 
     pub(crate) fn checked_fields(&self) -> impl Iterator<Item = &CheckedField> {
@@ -342,7 +380,7 @@ fn check_indexes(indexes: &[Index], fields: &IndexMap<String, Arc<CheckedField>>
     }
 }
 
-fn check_search(search: &[String], fields: &IndexMap<String, CheckedField>, violations: &mut Violations) {
+fn check_search(search: &[String], fields: &IndexMap<String, Arc<CheckedField>>, violations: &mut Violations) {
     let pointer = || Pointer::field("search");
     if search.len() > SEARCH_MAX {
         violations.add(pointer(), "search.fields", format!("at most {SEARCH_MAX} fields can be searched"));

@@ -59,6 +59,43 @@ pub fn create(collection: &Collection, draft: Draft, stamp: Stamp) -> Result<New
     violations.or(NewRecord { record })
 }
 
+/// Makes a record as an export has it, with its own id and times, or the next version of the stored one. What the draft does not say of these
+/// is of the stamp, or stays.
+///
+/// # Errors
+/// Everything that is wrong, also with the id and the times.
+pub fn restore(collection: &Collection, draft: Draft, stamp: Stamp, stored: Option<&Record>) -> Result<NewRecord, Violations> {
+    let mut draft = match stored {
+        Some(stored) => merged(stored, draft),
+        None => draft,
+    };
+    let mut violations = Violations::default();
+    let mut system = |name: &str, otherwise: String, read: fn(&str) -> Option<String>, what: &str| match draft.values.swap_remove(name) {
+        None | Some(Value::Null) => otherwise,
+        Some(value) => value.as_text().and_then(read).unwrap_or_else(|| {
+            violations.add(Pointer::field(name), "field.format", format!("not {what}"));
+            otherwise
+        }),
+    };
+    let id = system("id", stored.map_or(stamp.id, |stored| stored.id.clone()), canonical_id, "the id of a record");
+    let created = stored.map_or_else(|| stamp.now.clone(), |stored| stored.created.clone());
+    let created = system("created", created, canonical_datetime, "an RFC 3339 datetime");
+    let updated = system("updated", stamp.now.clone(), canonical_datetime, "an RFC 3339 datetime");
+    if stored.is_none() {
+        fill_defaults(collection, &mut draft, stamp.caller.as_deref());
+    }
+    if stored.is_some_and(|stored| stored.id != id) {
+        violations.add(Pointer::field("id"), "field.immutable", "the record is there under another id");
+    }
+    let values = convert_all(collection, draft, &mut violations);
+    let (tenant, version) = stored.map_or((stamp.tenant, 1), |stored| (stored.tenant.clone(), stored.version + 1));
+    violations.or(NewRecord { record: Record { id, tenant, version, created, updated, values } })
+}
+
+fn canonical_id(text: &str) -> Option<String> {
+    ulid::Ulid::from_string(text).ok().map(|ulid| ulid.to_string()).filter(|id| id == text)
+}
+
 /// Makes the next version of a stored record out of all its values as they shall be (see [`merged`] and [`replaced`]).
 ///
 /// # Errors
@@ -248,7 +285,7 @@ fn convert_one(checked: &CheckedField, value: Value, pointer: &Pointer, violatio
         }
         FieldType::Relation => {
             let text = text(value)?;
-            if ulid::Ulid::from_string(&text).is_ok_and(|ulid| ulid.to_string() == text) {
+            if canonical_id(&text).is_some() {
                 return Ok(Value::Text(text));
             }
             Err(Some(("field.format", format!("`{text}` is not the id of a record"))))
@@ -398,108 +435,4 @@ impl JsonSchema {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::collection::Definition;
-
-    fn collection() -> Collection {
-        let definition: Definition = serde_json::from_str(
-            r#"{"name":"things","fields":[
-                {"name":"title","type":"text","required":true,"min":2,"max":5,"pattern":"^[a-z]+$"},
-                {"name":"mail","type":"email"},
-                {"name":"site","type":"url"},
-                {"name":"count","type":"integer","min":0,"default":1},
-                {"name":"ratio","type":"number","max":1},
-                {"name":"price","type":"decimal","min":0},
-                {"name":"cost","type":"decimal","scale":2},
-                {"name":"on","type":"bool"},
-                {"name":"at","type":"datetime"},
-                {"name":"day","type":"date"},
-                {"name":"kind","type":"select","values":["a","b"]},
-                {"name":"tags","type":"select","values":["x","y","z"],"many":true,"max":2},
-                {"name":"data","type":"json","schema":{"type":"object","properties":{"n":{"type":"integer"}},"required":["n"]}},
-                {"name":"owner","type":"relation","collection":"users","immutable":true}
-            ]}"#,
-        )
-        .expect("definition");
-        Collection::new(definition).expect("collection")
-    }
-
-    fn stamp() -> Stamp {
-        Stamp { id: "01".into(), tenant: "main".into(), now: "2026-11-22T00:00:00.000000Z".into(), caller: None }
-    }
-
-    fn check(draft: &str, expected: Result<&str, &[&str]>) {
-        let result = create(&collection(), Draft::parse(draft.as_bytes()).expect("draft"), stamp());
-        match (result, expected) {
-            (Ok(new), Ok(part)) => {
-                let json = Value::Object(new.into_record().values).to_json();
-                assert!(json.contains(part), "{json} lacks {part}");
-            }
-            (Err(violations), Err(expected)) => {
-                let found: Vec<_> = violations.0.iter().map(|one| format!("{} {}", one.pointer.as_str(), one.code)).collect();
-                assert_eq!(found, expected, "{draft}");
-            }
-            (result, _) => panic!("{draft}: {result:?}"),
-        }
-    }
-
-    #[test]
-    fn values_are_converted() {
-        check(r#"{"title":"abc"}"#, Ok(r#""count":1"#));
-        check(r#"{"title":"abc","price":"4.50"}"#, Ok(r#""price":"4.50""#));
-        check(r#"{"title":"abc","cost":"4.5"}"#, Ok(r#""cost":"4.50""#));
-        check(r#"{"title":"abc","price":4.5}"#, Ok(r#""price":"4.5""#));
-        check(r#"{"title":"abc","cost":"4.505"}"#, Err(&["/cost field.scale"]));
-        check(r#"{"title":"abc","count":3.0}"#, Ok(r#""count":3"#));
-        check(r#"{"title":"abc","ratio":-0.0}"#, Ok(r#""ratio":0.0"#));
-        check(r#"{"title":"abc","at":"2026-11-22T01:00:00+01:00"}"#, Ok(r#""at":"2026-11-22T00:00:00.000000Z""#));
-        check(r#"{"title":"abc","tags":["x","y"],"data":{"n":1}}"#, Ok(r#""tags":["x","y"],"data":{"n":1}"#));
-        check(r#"{"title":"abc","id":"mine","created":"x"}"#, Ok(r#""title":"abc""#));
-    }
-
-    #[test]
-    fn every_failing_field_is_reported() {
-        check(
-            r#"{"mail":"x","site":"ftp://a","count":-1,"ratio":2,"price":"-1","on":1,"at":"now","day":"2026-02-30","kind":"c",
-                "tags":["x","x","q"],"data":{"n":"1"},"owner":"me","nope":1}"#,
-            Err(&[
-                "/title field.required",
-                "/mail field.format",
-                "/site field.format",
-                "/count field.range",
-                "/ratio field.range",
-                "/price field.range",
-                "/on field.type",
-                "/at field.format",
-                "/day field.format",
-                "/kind field.choice",
-                "/tags field.length",
-                "/data/n field.schema",
-                "/owner field.format",
-                "/nope field.unknown",
-            ]),
-        );
-        check(r#"{"title":"a"}"#, Err(&["/title field.length"]));
-        check(r#"{"title":"ABC"}"#, Err(&["/title field.pattern"]));
-        check(r#"{"title":"abc","tags":["x","x"]}"#, Err(&["/tags/1 field.duplicate"]));
-        check(r#"{"title":"abc","count":9223372036854775808}"#, Err(&["/count field.type"]));
-        check(r#"{"title":null}"#, Err(&["/title field.required"]));
-    }
-
-    #[test]
-    fn immutable_fields_stay() {
-        let collection = collection();
-        let draft = Draft::parse(br#"{"title":"abc","owner":"01ARZ3NDEKTSV4RRFFQ69G5FAV"}"#).expect("draft");
-        let stored = create(&collection, draft, stamp()).expect("valid").into_record();
-        let patch = |text: &str| merged(&stored, Draft::parse(text.as_bytes()).expect("patch"));
-        let error = update(&collection, &stored, patch(r#"{"owner":null}"#), "t").expect_err("immutable");
-        assert_eq!(error.0[0].code, "field.immutable");
-        let next = update(&collection, &stored, patch(r#"{"title":"abd"}"#), "t").expect("valid").into_record();
-        assert_eq!((next.version, changed_fields(Some(&stored), &next)), (2, vec!["title"]));
-        let put = replaced(&collection, &stored, Draft::parse(br#"{"title":"new"}"#).expect("draft"));
-        let next = update(&collection, &stored, put, "t").expect("valid").into_record();
-        assert_eq!(next.values["owner"], stored.values["owner"]);
-        assert_eq!(next.values["count"], Value::Integer(1));
-    }
-}
+mod tests;

@@ -28,6 +28,10 @@ pub mod records;
 
 pub mod catalog;
 
+pub mod rebuild;
+
+pub mod alterations;
+
 pub mod policies;
 
 pub mod decisions;
@@ -39,6 +43,8 @@ pub mod sessions;
 pub mod changes;
 
 pub mod guards;
+
+pub mod imports;
 
 pub mod idempotency;
 

@@ -9,24 +9,19 @@ pub mod search;
 
 mod named;
 
-mod rename;
-
-mod fill;
-
 mod many;
 
-pub use fill::fill;
 pub use many::{find_by, insert_all};
 use model::{
     Caller, Collection, Condition, Guard, NewRecord, Record, Value,
     query::{List, SortKey, Start},
 };
-pub use rename::rename;
 use surrealdb::types::{Array, Value as Stored};
 
 use crate::{
     Error,
     condition::{Clause, translate, translate_filter},
+    rebuild,
     row::{self, record_id, rows},
     transaction::{Binds, Run, bind},
     value::{from_stored, to_stored},
@@ -62,7 +57,7 @@ pub async fn get_locked(run: &impl Run, collection: &Collection, tenant: &str, i
 }
 
 async fn read_one(run: &impl Run, collection: &Collection, tenant: &str, id: &str, lock: &str) -> Result<Option<Record>, Error> {
-    let values = run.run(format!("SELECT * FROM $id{lock}"), vec![bind("id", record_id(collection.name(), id))]).await?;
+    let values = run.run(format!("SELECT * FROM $id{lock}"), vec![bind("id", record_id(collection.table(), id))]).await?;
     let record = values.into_iter().next().and_then(row::first_row).map(|row| row::to_record(collection, row)).transpose()?;
     Ok(record.filter(|record| record.tenant == tenant))
 }
@@ -90,9 +85,9 @@ pub async fn update(run: &impl Run, collection: &Collection, new: &NewRecord) ->
 async fn write(run: &impl Run, collection: &Collection, new: &NewRecord, statement: &str) -> Result<(), Error> {
     let record = new.record();
     let content = Stored::Object(row::from_record(record));
-    let binds = vec![bind("id", record_id(collection.name(), &record.id)), bind("row", content)];
+    let binds = vec![bind("id", record_id(collection.table(), &record.id)), bind("row", content)];
     run.wrote();
-    run.run(statement.to_owned(), binds).await.map(drop)
+    rebuild::marked(run, collection, &[&record.id], statement, binds).await
 }
 
 /// Removes a record, which the transaction has read with [`get_locked`].
@@ -101,7 +96,7 @@ async fn write(run: &impl Run, collection: &Collection, new: &NewRecord, stateme
 /// What the database reports.
 pub async fn remove(run: &impl Run, collection: &Collection, id: &str) -> Result<(), Error> {
     run.wrote();
-    run.run("DELETE $id RETURN NONE".to_owned(), vec![bind("id", record_id(collection.name(), id))]).await.map(drop)
+    rebuild::marked(run, collection, &[id], "DELETE $id RETURN NONE", vec![bind("id", record_id(collection.table(), id))]).await
 }
 
 /// Reads a page.
@@ -116,7 +111,7 @@ pub async fn list(run: &impl Run, collection: &Collection, ground: Ground<'_>, l
 fn source(collection: &Collection, filter: Option<&Condition>, binds: &mut Binds) -> String {
     match filter.and_then(named::ids) {
         Some(ids) => {
-            let ids = ids.into_iter().map(|id| record_id(collection.name(), id)).collect::<Vec<_>>();
+            let ids = ids.into_iter().map(|id| record_id(collection.table(), id)).collect::<Vec<_>>();
             binds.push(("named".to_owned(), Stored::Array(Array::from(ids))));
             "$named".to_owned()
         }
@@ -125,7 +120,7 @@ fn source(collection: &Collection, filter: Option<&Condition>, binds: &mut Binds
 }
 
 fn table(collection: &Collection) -> String {
-    format!("`{}`", collection.name())
+    format!("`{}`", collection.table())
 }
 
 /// Reads a page; `more` says where from, and adds to WHERE.
@@ -197,7 +192,7 @@ pub async fn find_unique(
     field: &str,
     value: &Value,
 ) -> Result<Option<Record>, Error> {
-    let text = format!("SELECT * FROM `{}` WHERE _tenant = $tenant AND `{field}` = $value LIMIT 1", collection.name());
+    let text = format!("SELECT * FROM `{}` WHERE _tenant = $tenant AND `{field}` = $value LIMIT 1", collection.table());
     let binds = vec![bind("tenant", tenant.to_owned()), ("value".to_owned(), to_stored(value))];
     let values = run.run(text, binds).await?;
     values.into_iter().next().and_then(row::first_row).map(|row| row::to_record(collection, row)).transpose()
@@ -217,43 +212,18 @@ pub async fn referring(
 ) -> Result<Vec<Record>, Error> {
     let many = collection.field(field).is_some_and(|field| field.many);
     let test = if many { format!("`{field}` CONTAINS $target") } else { format!("`{field}` = $target") };
-    let text = format!("SELECT * FROM `{}` WHERE _tenant = $tenant AND {test} LIMIT {limit}", collection.name());
+    let text = format!("SELECT * FROM `{}` WHERE _tenant = $tenant AND {test} LIMIT {limit}", collection.table());
     let values = run.run(text, vec![bind("tenant", tenant.to_owned()), bind("target", id.to_owned())]).await?;
     values.into_iter().flat_map(rows).map(|row| row::to_record(collection, row)).collect()
 }
 
-/// How many records of every tenant hold something in a field: what dropping it would lose.
+/// True if there is no record of any tenant.
 ///
 /// # Errors
 /// What the database reports.
-pub async fn count_filled(run: &impl Run, collection: &Collection, field: &str) -> Result<u64, Error> {
-    let text = format!("SELECT count() FROM `{}` WHERE `{field}` != NONE AND `{field}` != NULL GROUP ALL", collection.name());
-    let values = run.run(text, Vec::new()).await?;
-    match values.into_iter().next().and_then(row::first_row) {
-        None => Ok(0),
-        Some(row) => Ok(row::Row::new(row)?.integer("count")?.unsigned_abs()),
-    }
-}
-
-/// Replaces what one field of a stored record holds, whatever that is; null empties it. Only for collections that change: afterwards the
-/// column holds what its field may hold, which conditions rely on.
-///
-/// # Errors
-/// What the database reports.
-pub async fn retype(run: &impl Run, collection: &Collection, id: &str, field: &str, value: &Value) -> Result<(), Error> {
-    let change = if value.is_null() { format!("UNSET `{field}`") } else { format!("SET `{field}` = $value") };
-    let binds = vec![bind("id", record_id(collection.name(), id)), ("value".to_owned(), to_stored(value))];
-    run.run(format!("UPDATE $id {change} RETURN NONE"), binds).await.map(drop)
-}
-
-/// All records of a collection after a key, of every tenant, for checks and conversions of a whole table.
-///
-/// # Errors
-/// What the database reports.
-pub async fn scan(run: &impl Run, collection: &Collection, after: &str, limit: usize) -> Result<Vec<Record>, Error> {
-    let text = format!("SELECT * FROM `{}` WHERE _key > $after ORDER BY _key LIMIT {limit}", collection.name());
-    let values = run.run(text, vec![bind("after", after.to_owned())]).await?;
-    values.into_iter().flat_map(rows).map(|row| row::to_record(collection, row)).collect()
+pub async fn is_empty(run: &impl Run, collection: &Collection) -> Result<bool, Error> {
+    let values = run.run(format!("SELECT * FROM `{}` LIMIT 1", collection.table()), Vec::new()).await?;
+    Ok(values.into_iter().next().and_then(row::first_row).is_none())
 }
 
 /// The part of WHERE that does not depend on the page: the tenant, what may be seen, what is asked for. None if nothing can match.

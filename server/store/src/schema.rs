@@ -10,7 +10,8 @@ const FORMAT: i64 = 1;
 
 /// What is defined in every database. `SCHEMALESS`, because the types live in our collections and every write is validated before it comes
 /// here; `PERMISSIONS NONE` in case somebody connects to the database with less than root.
-const SYSTEM_TABLES: [&str; 17] = [
+const SYSTEM_TABLES: [&str; 19] = [
+    "_alterations",
     "_collections",
     "_policies",
     "_role_links",
@@ -23,6 +24,7 @@ const SYSTEM_TABLES: [&str; 17] = [
     "_outbox",
     "_schedules",
     "_guards",
+    "_imports",
     "_idempotency",
     "_sessions",
     "_changes",
@@ -39,12 +41,14 @@ const ANALYZER: &str = "DEFINE ANALYZER IF NOT EXISTS _words TOKENIZERS blank, c
 /// [`Error::Open`] when the database was written by a newer server.
 pub(crate) async fn migrate(store: &Store) -> Result<(), Error> {
     let tables = SYSTEM_TABLES.map(|table| format!("DEFINE TABLE IF NOT EXISTS {table} SCHEMALESS PERMISSIONS NONE;")).concat();
-    let indexes = "DEFINE INDEX IF NOT EXISTS by_account ON _sessions FIELDS account;
+    let indexes = "DEFINE INDEX IF NOT EXISTS by_collection ON _alterations FIELDS collection, key;
+        DEFINE INDEX IF NOT EXISTS by_account ON _sessions FIELDS account;
         DEFINE INDEX IF NOT EXISTS by_expiry ON _decisions FIELDS expires;
         DEFINE INDEX IF NOT EXISTS by_expiry ON _idempotency FIELDS expires;
         DEFINE INDEX IF NOT EXISTS by_due ON _outbox FIELDS state, queue, due;
         DEFINE INDEX IF NOT EXISTS by_turn ON _outbox FIELDS turn, _key;
         DEFINE INDEX IF NOT EXISTS by_state ON _outbox FIELDS state, _key;
+        DEFINE INDEX IF NOT EXISTS by_tenant ON _imports FIELDS tenant, key;
         DEFINE INDEX IF NOT EXISTS by_record ON _changes FIELDS collection, record;";
     store.run(format!("{tables}{indexes}{ANALYZER}"), Vec::new()).await?;
     let found = crate::settings::get(store, "format").await?;
@@ -60,7 +64,7 @@ pub(crate) async fn migrate(store: &Store) -> Result<(), Error> {
 /// # Errors
 /// What the database reports.
 pub async fn create_table(run: &impl Run, collection: &Collection) -> Result<(), Error> {
-    let name = collection.name();
+    let name = collection.table();
     let mut text = format!(
         "DEFINE TABLE `{name}` SCHEMALESS PERMISSIONS NONE;
          DEFINE INDEX _list ON `{name}` FIELDS _tenant, _key;
@@ -72,51 +76,16 @@ pub async fn create_table(run: &impl Run, collection: &Collection) -> Result<(),
     run.run(text, Vec::new()).await.map(drop)
 }
 
-/// Takes away what the next version of a collection does not have: indexes, and the columns of fields that are gone.
-///
-/// # Errors
-/// What the database reports.
-pub async fn remove_leftovers(run: &impl Run, before: &Collection, after: &Collection) -> Result<(), Error> {
-    let (old, new) = (before.indexes(), after.indexes());
-    let name = after.name();
-    let removed = old.iter().filter(|index| !new.contains(index)).map(|index| format!("REMOVE INDEX {} ON `{name}`;", index_name(index)));
-    let mut text: String = removed.collect();
-    for field in before.search().iter().filter(|field| !after.search().contains(field)) {
-        text.push_str(&format!("REMOVE INDEX {} ON `{name}`;", search_name(field)));
-    }
-    for field in before.fields().filter(|field| after.field(&field.name).is_none()) {
-        // A column that nobody declares would come back to life with the next field of that name.
-        text.push_str(&format!("UPDATE `{name}` UNSET `{}` RETURN NONE;", field.name));
-    }
-    if text.is_empty() { Ok(()) } else { run.run(text, Vec::new()).await.map(drop) }
-}
-
-/// Defines the indexes of a collection that its table lacks. Not in a transaction: the database builds an index from what is committed, and
-/// would miss what the transaction has written. So it follows the commit, and the start of a server does it again in case one died between.
+/// Defines the indexes of a collection that its table lacks, which those of earlier servers may. Not in a transaction: the database builds an
+/// index from what is committed, and would miss what the transaction has written.
 ///
 /// # Errors
 /// [`Error::Unique`] when stored values are not unique, or what the database reports.
 pub async fn define_indexes(store: &Store, collection: &Collection) -> Result<(), Error> {
     let indexes = collection.indexes();
-    let indexes = indexes.iter().map(|index| define_index(collection.name(), index));
-    let text: String = indexes.chain(collection.search().iter().map(|field| define_search(collection.name(), field))).collect();
+    let indexes = indexes.iter().map(|index| define_index(collection.table(), index));
+    let text: String = indexes.chain(collection.search().iter().map(|field| define_search(collection.table(), field))).collect();
     if text.is_empty() { Ok(()) } else { store.run(text, Vec::new()).await.map(drop) }
-}
-
-/// Whether stored records repeat what an index wants unique. Null repeats nothing.
-///
-/// # Errors
-/// What the database reports.
-pub async fn repeats(run: &impl Run, collection: &Collection, index: &Index) -> Result<bool, Error> {
-    let fields: Vec<String> = index.fields.iter().map(|field| format!("`{field}`")).collect();
-    let filled: Vec<String> = fields.iter().map(|field| format!("({field} ?? NONE) != NONE")).collect();
-    let (fields, filled) = (fields.join(", "), filled.join(" AND "));
-    let text = format!(
-        "SELECT * FROM (SELECT _tenant, {fields}, count() AS _times FROM `{}` WHERE {filled} GROUP BY _tenant, {fields}) WHERE _times > 1 LIMIT 1",
-        collection.name()
-    );
-    let values = run.run(text, Vec::new()).await?;
-    Ok(values.into_iter().next().and_then(crate::row::first_row).is_some())
 }
 
 /// Removes a table with everything in it.
@@ -124,7 +93,7 @@ pub async fn repeats(run: &impl Run, collection: &Collection, index: &Index) -> 
 /// # Errors
 /// What the database reports.
 pub async fn drop_table(run: &impl Run, collection: &Collection) -> Result<(), Error> {
-    run.run(format!("REMOVE TABLE `{}`;", collection.name()), Vec::new()).await.map(drop)
+    run.run(format!("REMOVE TABLE `{}`;", collection.table()), Vec::new()).await.map(drop)
 }
 
 fn define_index(table: &str, index: &Index) -> String {

@@ -4,6 +4,8 @@ mod rename;
 
 mod fill;
 
+mod online;
+
 use serde_json::{Value, json};
 use tests::{Client, Method, TestApp, url};
 

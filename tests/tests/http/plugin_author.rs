@@ -99,7 +99,23 @@ async fn the_path_without_any_tools() {
 async fn the_path_of_an_operator() {
     let walk = Walk::begin().await;
     walk.admin.collection("projects", json!([{"name": "owner", "type": "text"}])).await;
-    walk.walk("operator", &["installed tenant-quota 1.0.0", "per_owner=20", "per_tenant (not set)", ", disabled", "removed tenant-quota"]);
+    walk.posts().await;
+    walk.run("ironrule plugin new quiet");
+    let parts = [
+        "installed tenant-quota 1.0.0",
+        "per_owner=20",
+        "per_tenant (not set)",
+        ", disabled",
+        "installed quiet: watched ",
+        "quiet 0.1.0 (",
+        "quiet/no-shouting before-write create update",
+        "removed tenant-quota",
+    ];
+    walk.walk("operator", &parts);
+    assert_eq!(walk.admin.get("/api/rules/posts").await.json(200)["order"], json!(["quiet/no-shouting"]));
+    walk.run("sed -i s/0.1.0/0.2.0/ quiet/plugin.js && ironrule plugin install quiet/plugin.js --shadow && ironrule plugin unwatch quiet");
+    let quiet = walk.admin.get("/api/plugins/quiet").await.json(200);
+    assert_eq!((&quiet["version"], &quiet["shadow"]), (&json!("0.1.0"), &json!(null)));
     walk.admin.get("/api/plugins/tenant-quota").await.problem(404, "plugin.not_found");
 }
 

@@ -40,6 +40,12 @@ mod batch;
 
 mod access;
 
+mod export;
+
+mod import;
+
+mod relations;
+
 use serde_json::{Value, json};
 use tests::{Client, TestApp};
 

@@ -35,7 +35,7 @@ fn example(path: &str) -> Vec<u8> {
 }
 
 /// Installs a plugin that is given as JavaScript, with all that it wishes for. Answers what is said of it.
-async fn paste(admin: &Client, text: impl Into<String>) -> Value {
+pub async fn paste(admin: &Client, text: impl Into<String>) -> Value {
     admin.request(Method::POST, "/api/plugins?grant=all").body("text/javascript", text.into()).send().await.json(201)
 }
 
@@ -85,7 +85,7 @@ async fn deliveries(admin: &Client, plugin: &str) -> Vec<Value> {
 }
 
 /// The process of a server, found by its folder.
-fn process(app: &TestApp) -> u32 {
+pub fn process(app: &TestApp) -> u32 {
     let data = app.data_dir();
     let serves = |folder: &Path| {
         let line = fs::read(folder.join("cmdline")).unwrap_or_default();
@@ -98,7 +98,7 @@ fn process(app: &TestApp) -> u32 {
 }
 
 /// Bytes of memory that a process has.
-fn resident_bytes(process: u32) -> usize {
+pub fn resident_bytes(process: u32) -> usize {
     let pages = fs::read_to_string(format!("/proc/{process}/statm")).expect("the process is alive");
     pages.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok()).expect("a number of pages") * 4_096
 }

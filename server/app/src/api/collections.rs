@@ -1,11 +1,21 @@
 //! `/api/collections`: collections at run time.
 
-use poem_openapi::{Enum, Object, OpenApi, param::Path, param::Query, types::Any};
+use poem::{IntoResponse, Response, http::StatusCode};
+use poem_openapi::{
+    ApiResponse, Enum, Object, OpenApi,
+    param::Path,
+    param::Query,
+    registry::{MetaResponse, MetaResponses, Registry},
+    types::Any,
+};
 
 use super::payload::{Documented, Reply};
 use crate::{
     call::Call,
-    collections::{self, alter, alter::Manner},
+    collections::{
+        self, alter,
+        alter::{Begun, Manner},
+    },
 };
 
 pub(super) struct CollectionsApi;
@@ -144,6 +154,63 @@ struct CollectionChange {
     description: Option<String>,
 }
 
+/// A change of a collection that concerns stored records.
+#[derive(Object)]
+#[oai(skip_serializing_if_is_none)]
+#[allow(dead_code, reason = "describes the answer in the document")]
+struct Alteration {
+    id: String,
+    collection: String,
+    /// `running`, `done`, `tried` (a dry run that found nothing wrong), `refused` (values would have been lost), `failed` or `interrupted`
+    /// (the server has ended). Only after `done` anything is different.
+    state: String,
+    /// Who began it.
+    principal: String,
+    dry_run: bool,
+    forced: bool,
+    /// How many records there were in the beginning.
+    records: u64,
+    /// How many of them are copied or looked at.
+    copied: u64,
+    begun: String,
+    ended: Option<String>,
+    /// The code of the error that it ended with.
+    reason: Option<String>,
+}
+
+/// The answer to a change: the collection as it is then, or how far the change is.
+enum Altered {
+    Done(Reply<Collection>),
+    GoesOn { path: String, progress: serde_json::Value },
+}
+
+impl IntoResponse for Altered {
+    fn into_response(self) -> Response {
+        match self {
+            Altered::Done(reply) => reply.into_response(),
+            Altered::GoesOn { path, progress } => {
+                let answer = Response::builder().status(StatusCode::ACCEPTED).content_type("application/json").header("location", path);
+                answer.body(progress.to_string())
+            }
+        }
+    }
+}
+
+impl ApiResponse for Altered {
+    fn meta() -> MetaResponses {
+        let mut meta = Reply::<Collection>::meta();
+        for response in Reply::<Alteration, 202>::meta().responses {
+            meta.responses.push(MetaResponse { description: "The change goes on; `Location` says how far it is.", ..response });
+        }
+        meta
+    }
+
+    fn register(registry: &mut Registry) {
+        Reply::<Collection>::register(registry);
+        Reply::<Alteration, 202>::register(registry);
+    }
+}
+
 #[OpenApi(prefix_path = "/collections")]
 impl CollectionsApi {
     /// See all collections.
@@ -166,7 +233,7 @@ impl CollectionsApi {
         Ok(Reply::new(collections::get(&call, &name.0)?.definition())?)
     }
 
-    /// Change a collection. A change that would lose or break stored data needs `force`.
+    /// Change a collection. A change that would lose or break stored data needs `force`. Reading and writing go on meanwhile.
     #[oai(path = "/:name", method = "patch", operation_id = "collections_alter")]
     async fn alter(
         &self,
@@ -176,15 +243,36 @@ impl CollectionsApi {
         force: Query<Option<bool>>,
         /// Only say what would be lost.
         dry_run: Query<Option<bool>>,
+        /// `false` does not wait for the end: a change that concerns stored records is answered with how far it is.
+        wait: Query<Option<bool>>,
         body: Documented<CollectionChange>,
-    ) -> poem::Result<Reply<Collection>> {
+    ) -> poem::Result<Altered> {
         let manner = match (dry_run.0.unwrap_or_default(), force.0.unwrap_or_default()) {
             (true, _) => Manner::DryRun,
             (false, true) => Manner::Forced,
             (false, false) => Manner::Careful,
         };
-        let changed = alter::alter(&call, &name.0, body.parse()?, manner).await?;
-        Ok(Reply::new(changed.definition())?)
+        let changed = match alter::begin(&call, &name.0, body.parse()?, manner).await? {
+            Begun::Done(changed) => *changed,
+            Begun::Running(running) if wait.0 == Some(false) => {
+                let progress = alter::get(&call, &name.0, &running.id).await?;
+                return Ok(Altered::GoesOn { path: format!("/api/collections/{}/alterations/{}", name.0, running.id), progress });
+            }
+            Begun::Running(running) => running.finish().await?,
+        };
+        Ok(Altered::Done(Reply::new(changed.definition())?))
+    }
+
+    /// See the changes of a collection that concern stored records, the newest first: what goes on, and for seven days what is over.
+    #[oai(path = "/:name/alterations", method = "get", operation_id = "collections_alterations")]
+    async fn alterations(&self, call: Call, name: Path<String>) -> poem::Result<Reply<Vec<Alteration>>> {
+        Ok(Reply::new(&alter::list(&call, &name.0).await?)?)
+    }
+
+    /// See how far a change of a collection is.
+    #[oai(path = "/:name/alterations/:id", method = "get", operation_id = "collections_alteration")]
+    async fn alteration(&self, call: Call, name: Path<String>, id: Path<String>) -> poem::Result<Reply<Alteration>> {
+        Ok(Reply::new(&alter::get(&call, &name.0, &id.0).await?)?)
     }
 
     /// Drop a collection. Stored records are lost only with `force`.

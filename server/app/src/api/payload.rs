@@ -3,6 +3,7 @@
 use std::{marker::PhantomData, time::Duration};
 
 use bytes::{Bytes, BytesMut};
+use futures_util::{Stream, StreamExt};
 use http_body_util::{BodyExt, combinators::BoxBody};
 use model::{Pointer, Value, Violation};
 use poem::{Body, IntoResponse, Request, RequestBody, Response, http::StatusCode};
@@ -42,21 +43,27 @@ pub(super) async fn read(body: Body, declared: Option<&str>, max: usize) -> Resu
     if reading.await? {
         return Ok(bytes.freeze());
     }
+    let mut rest = http_body_util::BodyStream::new(body).map(|frame| frame.map(|frame| frame.into_data().unwrap_or_default()));
+    discard(&mut rest).await;
+    Err(Error::BodyTooLarge { max })
+}
+
+/// Reads what a client is still sending, within bounds.
+pub(super) async fn discard<E>(rest: &mut (impl Stream<Item = Result<Bytes, E>> + Unpin)) {
     let discarding = async {
-        let mut discarded = bytes.len();
-        while let Some(Ok(frame)) = body.frame().await {
-            discarded += frame.data_ref().map_or(0, Bytes::len);
+        let mut discarded = 0;
+        while let Some(Ok(bytes)) = rest.next().await {
+            discarded += bytes.len();
             if discarded > DISCARDED_MAX_BYTES {
                 break;
             }
         }
     };
     let _ = tokio::time::timeout(DISCARDING_WITHIN, discarding).await;
-    Err(Error::BodyTooLarge { max })
 }
 
 /// The body keeps its own time: see `serve`.
-fn broken_off(error: std::io::Error) -> Error {
+pub(super) fn broken_off(error: std::io::Error) -> Error {
     if error.kind() == std::io::ErrorKind::TimedOut {
         return Error::Body(Violation::new(Pointer::root(), "body.timeout", "the body took too long to arrive"));
     }

@@ -67,6 +67,12 @@ fn kind(error: &Error) -> (StatusCode, &str) {
         Error::Referenced { .. } => (S::CONFLICT, "record.referenced"),
         Error::DataLoss(_) => (S::CONFLICT, "collection.data_loss"),
         Error::Conflict => (S::CONFLICT, "write.conflict"),
+        Error::Altering { .. } => (S::CONFLICT, "collection.altering"),
+        Error::Busy { kind: "import", .. } => (S::TOO_MANY_REQUESTS, "import.busy"),
+        Error::Busy { .. } => (S::TOO_MANY_REQUESTS, "export.busy"),
+        Error::ImportStopped { .. } => (S::UNPROCESSABLE_ENTITY, "import.stopped"),
+        Error::ImportRefused { code, .. } => (S::CONFLICT, code),
+        Error::RowTooLarge { .. } => (S::PAYLOAD_TOO_LARGE, "row.too_large"),
         Error::UnderWay { .. } => (S::CONFLICT, "delivery.under_way"),
         Error::VersionMismatch => (S::PRECONDITION_FAILED, "record.version_mismatch"),
         Error::BodyTooLarge { .. } => (S::PAYLOAD_TOO_LARGE, "body.too_large"),
@@ -101,6 +107,8 @@ fn not_found(kind: &str) -> &'static str {
         "decision" => "decision.not_found",
         "delivery" => "delivery.not_found",
         "run" => "run.not_found",
+        "import" => "import.not_found",
+        "alteration" => "alteration.not_found",
         _ => "record.not_found",
     }
 }
@@ -111,8 +119,14 @@ fn unacceptable(kind: &str) -> &'static str {
         "policy" => "policy.invalid",
         "role" => "role.invalid",
         "plugin" => "plugin.invalid",
+        "import" => "import.invalid",
         _ => "account.invalid",
     }
+}
+
+/// The code of an error and what it says about fields, for where it is told inside another answer.
+pub(crate) fn told(error: &Error) -> (&str, Option<Violations>) {
+    (kind(error).1, violations(error))
 }
 
 fn violations(error: &Error) -> Option<Violations> {
@@ -124,6 +138,8 @@ fn violations(error: &Error) -> Option<Violations> {
         | Error::NotUnique(violations)
         | Error::DataLoss(violations)
         | Error::Invalid(violations)
+        | Error::ImportStopped { violations, .. }
+        | Error::RowTooLarge { violations, .. }
         | Error::Unacceptable { violations, .. }
         | Error::Refused { violations, .. } => Some(violations.clone()),
         _ => None,
@@ -172,6 +188,9 @@ pub(super) fn response(error: &Error, request_id: &str) -> Response {
     if status == StatusCode::UNAUTHORIZED {
         response = response.header("www-authenticate", "Bearer");
     }
+    if let Error::ImportStopped { id: Some(id), .. } = error {
+        response = response.header("location", format!("/api/imports/{id}"));
+    }
     if let Error::MethodNotAllowed { allow } = error {
         response = response.header("allow", allow);
     }
@@ -181,10 +200,8 @@ pub(super) fn response(error: &Error, request_id: &str) -> Response {
     if let Error::RateLimited(told) = error {
         response = response.header("retry-after", told.seconds().max(1));
     }
-    if matches!(
-        error,
-        Error::Conflict | Error::UnderThisKey | Error::EpochNotReached { .. } | Error::TooManyAtOnce | Error::TimedOut { .. }
-    ) {
+    let busy = matches!(error, Error::TooManyAtOnce | Error::TimedOut { .. } | Error::Busy { .. } | Error::Altering { .. });
+    if busy || matches!(error, Error::Conflict | Error::UnderThisKey | Error::EpochNotReached { .. }) {
         response = response.header("retry-after", "1");
     }
     response.body(body)

@@ -5,11 +5,14 @@ mod list;
 
 mod aggregate;
 
+mod transfer;
+
 pub(super) mod write;
 
 use poem::{Endpoint, IntoResponse, Request, Response, http::Method};
 
 pub(super) use aggregate::Aggregate;
+pub(super) use transfer::{Export, Import};
 
 use super::visitor;
 use crate::Error;

@@ -1,9 +1,12 @@
 //! The story of a new collection.
 
-use model::{Action, Collection, collection::Definition};
+use model::{
+    Action, Collection,
+    collection::{Definition, Place},
+};
 
 use super::{OBJECT, check_policies, check_targets, unacceptable};
-use crate::{Error, api::document, call::Call, world};
+use crate::{Error, api::document, call::Call, records::next_id, world};
 
 /// Defines a collection. Its paths, its part of the document and its policies hold from the next request on.
 ///
@@ -23,10 +26,11 @@ pub async fn create(call: &Call, definition: Definition) -> Result<Collection, E
     }
     check_targets(&collection, &call.world.catalog)?;
     check_policies(call, &collection)?;
+    let collection = collection.kept_in(Place::fresh(collection.name(), &next_id()));
 
     let transaction = call.app.store.begin().await?;
     store::schema::create_table(&transaction, &collection).await?;
-    store::catalog::put(&transaction, collection.definition()).await?;
+    store::catalog::put(&transaction, &collection).await?;
     world::advance(&transaction, call).await?;
     transaction.commit().await?;
     call.app.refresh().await?;

@@ -22,8 +22,10 @@ pub async fn drop(call: &Call, name: &str, force: bool) -> Result<Collection, Er
             return Err(Error::Referenced { collection: other.name().to_owned(), field: field.name.clone() });
         }
     }
-    let records = if force { Vec::new() } else { store::records::scan(&call.app.store, &collection, "", 1).await? };
-    if !records.is_empty() {
+    if collection.marks().is_some() {
+        return Err(Error::Altering { collection: name.to_owned() });
+    }
+    if !force && !store::records::is_empty(&call.app.store, &collection).await? {
         let message = format!("the records of `{name}` would be lost; `force=true` drops them");
         return Err(Error::DataLoss(Violation::new(Pointer::root(), "collection.data_loss", message).into()));
     }

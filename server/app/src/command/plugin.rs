@@ -2,7 +2,7 @@
 
 mod project;
 
-mod remote;
+pub(super) mod remote;
 
 mod fixture;
 
@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use plugins::{Compiler, Limits, Runtime};
+use serde_json::json;
 
 use crate::Error;
 use remote::Place;
@@ -57,6 +58,23 @@ pub(super) enum PluginCommand {
     Enable(Named),
     /// Stop the rules of a plugin.
     Disable(Named),
+    /// Let a version run that is kept or watched: its version or the beginning of its digest.
+    Activate {
+        name: String,
+        version: String,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Watch a version no longer that was installed with `--shadow`.
+    Unwatch(Named),
+    /// Show the order in which the rules of a collection run, or set it: `PLUGIN/RULE ...`.
+    Order {
+        collection: String,
+        /// Those that are not named run after them.
+        rules: Vec<String>,
+        #[command(flatten)]
+        place: Place,
+    },
     /// Go back to the version that ran before.
     Rollback(Named),
     /// Remove a plugin with all of its versions.
@@ -127,8 +145,11 @@ pub(super) async fn run(command: &PluginCommand) -> Result<(), Error> {
         PluginCommand::Test(trial) => trial::run(trial).await,
         PluginCommand::Install { file, grant, shadow, place } => remote::install(place, file, grant, *shadow).await,
         PluginCommand::List(place) => remote::list(place).await,
-        PluginCommand::Enable(named) => remote::enable(&named.place, &named.name, true).await,
-        PluginCommand::Disable(named) => remote::enable(&named.place, &named.name, false).await,
+        PluginCommand::Enable(named) => remote::change(&named.place, &named.name, json!({ "enabled": true })).await,
+        PluginCommand::Disable(named) => remote::change(&named.place, &named.name, json!({ "enabled": false })).await,
+        PluginCommand::Activate { name, version, place } => remote::change(place, name, json!({ "version": version })).await,
+        PluginCommand::Unwatch(named) => remote::change(&named.place, &named.name, json!({ "shadow": null })).await,
+        PluginCommand::Order { collection, rules, place } => remote::order(place, collection, rules).await,
         PluginCommand::Rollback(named) => remote::roll_back(&named.place, &named.name).await,
         PluginCommand::Remove(named) => remote::remove(&named.place, &named.name).await,
         PluginCommand::Settings { name, values, place } => remote::settings(place, name, values).await,

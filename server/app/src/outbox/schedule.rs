@@ -50,6 +50,17 @@ async fn take(app: &App, bound: &Bound, timing: &str, slot: &str) -> Result<Slot
     Ok(taken)
 }
 
+/// What becomes of a slot of every schedule on this node.
+#[cfg(test)]
+pub(crate) async fn take_slots(app: &App, slot: &str) -> Result<Vec<Slot>, Error> {
+    let mut taken = Vec::new();
+    for bound in app.world().plugins.scheduled() {
+        let timing = bound.declaration().and_then(|rule| rule.schedule.clone()).unwrap_or_default();
+        taken.push(take(app, bound, &timing, slot).await?);
+    }
+    Ok(taken)
+}
+
 /// The last moment at or before `now` that the schedule means; none for a day that no calendar has.
 pub(super) fn latest_slot(timing: &str, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     // The library leaves parts of a second as they are, which would make many slots of one.

@@ -10,6 +10,8 @@ mod search;
 
 mod cursor;
 
+use std::sync::Arc;
+
 use model::{
     Action, Collection, Guard, Record,
     query::{List, Start},
@@ -59,7 +61,7 @@ pub async fn list(call: &Call, collection: &str, question: &Question) -> Result<
 
     let ground = Ground { caller: &call.caller, now: &call.now, guards: &guards(&plan) };
     let asked = Asked { collection: &collection, ground, list: &parsed.list };
-    let words = search::words(call, &parsed, question.words.search).await?;
+    let words = search::words(&parsed, question.words.search)?;
     let ranked = parsed.is_ranked();
     let matches = if ranked { search::matches(call, asked, &words, question.words.search).await? } else { Vec::new() };
     let found = if ranked { page::best(call, asked, &matches).await? } else { page::find(call, asked, &words).await? };
@@ -169,6 +171,34 @@ pub(super) async fn matching(
         recheck(call, &plan, &mut records);
     }
     Ok(records)
+}
+
+/// Records of a page, for stories that write them in a form of their own.
+pub(super) struct Records {
+    pub(super) collection: Collection,
+    pub(super) plan: Arc<Plan>,
+    pub(super) records: Vec<Record>,
+    /// The fields that the client chose; none means all.
+    pub(super) fields: Option<Vec<String>>,
+    /// Where the next page begins; none on the last.
+    pub(super) next: Option<Start>,
+}
+
+/// Reads a page, from the place where another one has ended.
+pub(super) async fn records(call: &Call, collection: &str, question: &Question, start: Option<Start>) -> Result<Records, Error> {
+    let collection = call.collection(collection)?;
+    let plan = call.plan(Action::Read, &collection)?;
+    let mut parsed = parse(&collection, question)?;
+    check_readable(call, &plan, &collection, &parsed, &[])?;
+    parsed.list.start = start.unwrap_or_default();
+    let ground = Ground { caller: &call.caller, now: &call.now, guards: &guards(&plan) };
+    let asked = Asked { collection: &collection, ground, list: &parsed.list };
+    let page::Found { mut records, more } = page::find(call, asked, &[]).await?;
+    let next = records.last().filter(|_| more).map(|last| cursor::after(&parsed.list.sort, last));
+    if call.world.policies.mode() != Mode::Plan {
+        recheck(call, &plan, &mut records);
+    }
+    Ok(Records { fields: parsed.fields, collection, plan, records, next })
 }
 
 /// In the modes that do not trust the plan alone every record is decided once more. One that the query should not have found is a fault.

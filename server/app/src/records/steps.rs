@@ -11,6 +11,8 @@ mod upsert;
 
 mod delete;
 
+mod restore;
+
 mod masks;
 
 mod relations;
@@ -26,6 +28,7 @@ pub(super) use super::update::Manner;
 pub(super) use authority::{Authority, Granted};
 pub(super) use create::{NewId, Pace, create, create_all, create_as};
 pub(super) use delete::delete;
+pub(super) use restore::restore;
 pub(super) use update::{Change, update};
 pub(super) use upsert::{Upsert, upsert};
 

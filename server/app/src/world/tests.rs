@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use ::plugins::{Hook, Operation};
 use model::{Action, Caller, Principal, value::Object};
 use policies::{Effect, PolicyDraft};
 
@@ -161,4 +162,56 @@ async fn policy_files_are_followed() {
     assert!(!allows(node, "x"));
     std::fs::remove_file(&file).expect("removed");
     until(node, |node| allows(node, "x") && !allows(node, "w")).await;
+}
+
+/// Accepts everything, when it is asked.
+const RULE: &str = r#"
+    import { beforeWrite, definePlugin, scheduled } from "@ironrule/rules";
+    const written = beforeWrite({ name: "written", collections: ["users"], operations: ["create"], run() {} });
+    const tick = scheduled({ name: "tick", schedule: "0 3 * * *", run() {} });
+    export const rules = definePlugin({ name: "everywhere", version: "1.0.0", rules: [written, tick] });
+"#;
+
+async fn install(node: &Arc<App>) {
+    let code = crate::plugins::Code::JavaScript(RULE.to_owned());
+    crate::plugins::install(&Call::system(node), code, crate::plugins::Granted::Wishes).await.expect("a plugin");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_one_node_installs_runs_on_every_node() {
+    let nodes = Nodes::start(2).await;
+    nodes.follow();
+    let [writer, reader] = [&nodes.nodes[0], &nodes.nodes[1]];
+    let runs = |node: &App| node.world().plugins.rules(Hook::BeforeWrite, Operation::Create, "users").len();
+    install(writer).await;
+    assert_eq!(runs(writer), 1);
+    until(reader, |node| runs(node) == 1).await;
+    let draft = serde_json::from_value(serde_json::json!({"enabled": false})).expect("a change");
+    crate::plugins::change(&Call::system(reader), "everywhere", &draft).await.expect("a change");
+    until(writer, |node| runs(node) == 0).await;
+    crate::plugins::remove(&Call::system(writer), "everywhere").await.expect("a removal");
+    until(reader, |node| node.world().plugins.get("everywhere").is_none()).await;
+}
+
+/// Every node looks at the same moment: one of them writes the row.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_several_nodes_one_takes_the_slot_of_a_schedule() {
+    let nodes = Nodes::start(3).await;
+    install(&nodes.nodes[0]).await;
+    for node in &nodes.nodes {
+        node.refresh().await.expect("the node follows");
+    }
+    let taken = async |slot: &str| {
+        let looks = nodes.nodes.iter().map(|node| crate::outbox::take_slots(node, slot));
+        let looks: Vec<_> = futures_util::future::join_all(looks).await;
+        // Who loses against another has a conflict, or sees that the slot is gone.
+        looks.into_iter().filter(|look| matches!(look, Ok(slots) if slots.contains(&store::outbox::slots::Slot::Taken))).count()
+    };
+    let rows = async || {
+        let search = store::outbox::Search { limit: 100, ..store::outbox::Search::default() };
+        store::outbox::list(&nodes.nodes[0].store, &search).await.expect("the outbox").len()
+    };
+    assert_eq!(taken("2026-01-01T03:00:00.000000Z").await, 0, "a new schedule counts from here on");
+    assert_eq!((taken("2026-01-02T03:00:00.000000Z").await, rows().await), (1, 1));
+    assert_eq!((taken("2026-01-02T03:00:00.000000Z").await, rows().await), (0, 1));
 }

@@ -82,7 +82,7 @@ fn statement(collection: &Collection, asked: &Aggregate, wanted: &str) -> String
     let keys: Vec<String> = (0..asked.groups.len()).map(|at| format!("`_g{at}`")).collect();
     let by = if keys.is_empty() { "GROUP ALL".to_owned() } else { format!("GROUP BY {}", keys.join(", ")) };
     let limit = GROUPS_MAX + 1;
-    format!("SELECT {} FROM `{}` WHERE {wanted} {by} LIMIT {limit} TIMEOUT {TIME_MAX_S}s", parts.join(", "), collection.name())
+    format!("SELECT {} FROM `{}` WHERE {wanted} {by} LIMIT {limit} TIMEOUT {TIME_MAX_S}s", parts.join(", "), collection.table())
 }
 
 /// A null and a missing value are one group. Times are canonical text, so their parts are pieces of it.

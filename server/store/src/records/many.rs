@@ -4,7 +4,7 @@ use model::{Collection, NewRecord, Record, Value};
 use surrealdb::types::Value as Stored;
 
 use crate::{
-    Error,
+    Error, rebuild,
     row::{self, record_id},
     transaction::{Binds, Run, bind},
     value::to_stored,
@@ -17,13 +17,14 @@ use crate::{
 pub async fn insert_all(run: &impl Run, collection: &Collection, new: &[NewRecord]) -> Result<(), Error> {
     let content = |new: &NewRecord| {
         let mut content = row::from_record(new.record());
-        content.insert("id", record_id(collection.name(), &new.record().id));
+        content.insert("id", record_id(collection.table(), &new.record().id));
         Stored::Object(content)
     };
     let rows: Vec<Stored> = new.iter().map(content).collect();
-    let text = format!("INSERT INTO `{}` $rows RETURN NONE", collection.name());
+    let text = format!("INSERT INTO `{}` $rows RETURN NONE", collection.table());
+    let ids: Vec<&str> = new.iter().map(|new| new.record().id.as_str()).collect();
     run.wrote();
-    run.run(text, vec![("rows".to_owned(), Stored::Array(rows.into()))]).await.map(drop)
+    rebuild::marked(run, collection, &ids, &text, vec![("rows".to_owned(), Stored::Array(rows.into()))]).await
 }
 
 /// The record that has these values in the fields of a unique index, whoever may see it. That none has them may have changed at the commit,
@@ -36,7 +37,7 @@ pub async fn find_by(run: &impl Run, collection: &Collection, tenant: &str, valu
     let wanted: Vec<String> = values.iter().map(|(field, value)| format!("{field}={}", value.to_json())).collect();
     run.touch(format!("{name}?{tenant}&{}", wanted.join("&")))?;
     let mut binds: Binds = vec![bind("tenant", tenant.to_owned())];
-    let mut text = format!("SELECT * FROM `{name}` WHERE _tenant = $tenant");
+    let mut text = format!("SELECT * FROM `{}` WHERE _tenant = $tenant", collection.table());
     for (number, (field, value)) in values.iter().enumerate() {
         text.push_str(&format!(" AND `{field}` = $value{number}"));
         binds.push((format!("value{number}"), to_stored(value)));

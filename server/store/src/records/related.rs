@@ -22,7 +22,7 @@ pub async fn get_many(run: &impl Run, collection: &Collection, tenant: &str, ids
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let ids = ids.iter().map(|id| record_id(collection.name(), id)).collect::<Vec<_>>();
+    let ids = ids.iter().map(|id| record_id(collection.table(), id)).collect::<Vec<_>>();
     let values = run.run("SELECT * FROM $ids".to_owned(), vec![("ids".to_owned(), Stored::Array(Array::from(ids)))]).await?;
     let found = values.into_iter().flat_map(rows).filter(|row| matches!(row, Stored::Object(_)));
     let records = found.map(|row| row::to_record(collection, row)).collect::<Result<Vec<_>, _>>()?;
@@ -62,7 +62,7 @@ pub async fn pointing(
 ) -> Result<Vec<Pointing>, Error> {
     let mut binds = Binds::new();
     let Some(wanted) = wanted(collection, ground, None, &mut binds) else { return Ok(Vec::new()) };
-    let select = format!("SELECT _key, `{field}` FROM `{}` WHERE {wanted} AND `{field}`", collection.name());
+    let select = format!("SELECT _key, `{field}` FROM `{}` WHERE {wanted} AND `{field}`", collection.table());
     let many = collection.field(field).is_some_and(|field| field.many);
     let led = collection.indexes().iter().any(|index| index.fields.first().is_some_and(|first| first == field));
     let mut found = Vec::new();

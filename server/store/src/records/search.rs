@@ -3,7 +3,6 @@
 //! the record itself decides.
 
 use model::{Collection, Condition, Record, query::List};
-use surrealdb::types::Value as Stored;
 
 use super::{
     Ground,
@@ -25,22 +24,26 @@ const SATURATION: f64 = 1.2;
 const LENGTH_WEIGHT: f64 = 0.75;
 const LENGTH_USUAL: f64 = 500.0;
 
-/// The words of a text, as the indexes have them.
-///
-/// # Errors
-/// What the database reports.
-pub async fn words(run: &impl Run, text: &str) -> Result<Vec<String>, Error> {
-    let values = run.run("RETURN search::analyze('_words', $text)".to_owned(), vec![bind("text", text.to_owned())]).await?;
+/// The words of a text, as the analyzer of the indexes divides it: runs of letters and runs of digits. What it does to each is for it to do.
+#[must_use]
+pub fn words(text: &str) -> Vec<String> {
+    let kind = |character: char| match character {
+        letter if letter.is_alphabetic() => 1,
+        digit if digit.is_numeric() => 2,
+        _ => 0,
+    };
     let mut words: Vec<String> = Vec::new();
-    for value in values.into_iter().flat_map(rows) {
-        if let Stored::String(word) = value {
-            let word = word.trim().to_owned();
-            if word.chars().any(char::is_alphanumeric) && !words.contains(&word) {
-                words.push(word);
-            }
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let end = rest.find(|character| kind(character) != kind(first)).unwrap_or(rest.len());
+        let (word, after) = rest.split_at(end);
+        let word = word.to_lowercase();
+        if kind(first) != 0 && !words.contains(&word) {
+            words.push(word);
         }
+        rest = after;
     }
-    Ok(words)
+    words
 }
 
 /// The ids of the records that have all of these words in the fields that can be searched, best first: a word counts for more the more often
@@ -66,7 +69,7 @@ pub async fn ranked(
     let text = format!(
         "SELECT _key, {} FROM `{}` WHERE {wanted}{matching} ORDER BY _key DESC LIMIT {RANKED_MAX} TIMEOUT {TIME_MAX_S}s",
         columns.join(", "),
-        collection.name()
+        collection.table()
     );
     let mut found = Vec::new();
     for row in run.run(text, binds).await.map_err(too_slow)?.into_iter().flat_map(rows) {
@@ -109,7 +112,7 @@ pub async fn count(
     let mut binds = Binds::new();
     let Some(wanted) = wanted(collection, ground, filter, &mut binds) else { return Ok(0) };
     let matching = matching(collection, words, &mut binds);
-    let text = format!("SELECT count() FROM `{}` WHERE {wanted}{matching} GROUP ALL", collection.name());
+    let text = format!("SELECT count() FROM `{}` WHERE {wanted}{matching} GROUP ALL", collection.table());
     match run.run(text, binds).await?.into_iter().next().and_then(first_row) {
         None => Ok(0),
         Some(row) => Ok(Row::new(row)?.integer("count")?.unsigned_abs()),
@@ -148,6 +151,16 @@ fn matching(collection: &Collection, words: &[String], binds: &mut Binds) -> Str
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_has_words() {
+        let check = |text: &str, expected: &[&str]| assert_eq!(words(text), expected, "{text}");
+        check("Apple, apple! Pie", &["apple", "pie"]);
+        check("abc123 it's 3.14", &["abc", "123", "it", "s", "3", "14"]);
+        check("Élan 北京", &["élan", "北京"]);
+        check(" !?. ", &[]);
+        check("", &[]);
+    }
 
     #[test]
     fn more_words_in_shorter_texts_weigh_more() {

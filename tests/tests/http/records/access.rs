@@ -6,7 +6,7 @@ use tests::{Client, TestApp};
 use super::{THINGS, id, path, things};
 
 /// Callers with very different rights, and records that differ in what the rights depend on.
-async fn world() -> (TestApp, Vec<(&'static str, Client)>) {
+pub async fn world() -> (TestApp, Vec<(&'static str, Client)>) {
     let (app, admin) = things().await;
     let (ann, ben, sam) = (app.user("ann").await, app.user("ben").await, app.user("sam").await);
     admin.put(&format!("/api/roles/staff/members/user:{}", sam.id()), json!({})).await;

@@ -54,6 +54,10 @@ async fn words_are_found_best_first() {
     // Accents and capitals make no difference.
     assert_eq!(found(&admin, &[("search", "creme brulee")]).await, "C");
     assert_eq!(found(&admin, &[("search", "éclair")]).await, "É");
+    admin.create("posts", json!({"title": "Zürich 北京 fooBar v2"})).await;
+    for words in ["北京", "zurich", "FOOBAR", "v2 2", "ZÜRICH"] {
+        assert_eq!(found(&admin, &[("search", words)]).await, "Z", "{words}");
+    }
     assert_eq!(found(&admin, &[("search", "' OR true")]).await, "");
     assert_eq!(found(&admin, &[("search", "sesame")]).await, "");
 }

@@ -18,10 +18,11 @@ const PUBLIC_PATHS: [&str; 8] =
     ["/api/auth/register", "/api/auth/login", "/api/auth/refresh", "/api/setup", "/api/version", "/livez", "/readyz", "/openapi.json"];
 
 /// The groups of operations, in the order in which they are shown: the first part of the path after `/api`, and what it is about.
-const TAGS: [(&str, &str); 8] = [
+const TAGS: [(&str, &str); 9] = [
     ("auth", "Accounts and sessions."),
     (batch::TAG, "Several writes in one transaction."),
     ("collections", "What kinds of records there are."),
+    ("imports", "How far imports of records are."),
     ("policies", "Who may do what."),
     ("roles", "Who has which role."),
     ("plugins", "Business rules as WebAssembly components."),

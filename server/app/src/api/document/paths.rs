@@ -2,6 +2,8 @@
 
 mod aggregate;
 
+mod transfer;
+
 mod list;
 
 mod write;
@@ -40,7 +42,13 @@ pub(super) fn of(sight: &Sight, catalog: &Catalog, tag: &str) -> Object {
     });
     let aggregate = aggregate::path(collection, tag, list::filter(collection));
     let path = format!("/api/records/{}", collection.name());
-    Object::from_iter([(format!("{path}/{{id}}"), one), (format!("{path}/aggregate"), aggregate), (path, many)])
+    Object::from_iter([
+        (format!("{path}/{{id}}"), one),
+        (format!("{path}/aggregate"), aggregate),
+        (format!("{path}/export"), transfer::export(&describe)),
+        (format!("{path}/import"), transfer::import(&describe)),
+        (path, many),
+    ])
 }
 
 struct Describe<'a> {

@@ -78,7 +78,7 @@ fn need(path: &str, method: &str) -> Need {
     let parts: Vec<&str> = path.trim_start_matches("/api").split('/').filter(|part| !part.is_empty()).collect();
     match (parts.first().copied().unwrap_or_default(), parts.last().copied().unwrap_or_default(), method) {
         ("auth", "register", _) => Need::Record(model::collection::USERS),
-        ("auth", "logout" | "me", _) => Need::Account,
+        ("auth", "logout" | "me", _) | ("imports", ..) => Need::Account,
         ("policies", "log", _) => Need::All(&[(Read, "_policies"), (Read, "_roles")]),
         ("policies", "explain", _) => Need::All(&[(Read, "_policies")]),
         ("policies", "changes", _) => Need::Any(&[(Create, "_policies"), (Delete, "_policies"), (Create, "_roles"), (Delete, "_roles")]),

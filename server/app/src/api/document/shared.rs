@@ -13,11 +13,12 @@ pub(super) const BEARER: &str = "bearerAuth";
 pub(super) const ID_PATTERN: &str = "^[0-7][0-9A-HJKMNP-TV-Z]{25}$";
 
 /// The error answers that have a response of their own: status, name, description.
-const ERRORS: [(&str, &str, &str); 11] = [
+const ERRORS: [(&str, &str, &str); 13] = [
     ("400", "BadRequest", "The body or a query parameter cannot be read."),
     ("401", "Unauthorized", "Nobody is signed in, or the token is wrong, expired or revoked."),
     ("403", "Forbidden", "The policies do not allow it, or not with these fields."),
     ("404", "NotFound", "It is not there, or the caller may not see it."),
+    ("408", "RequestTimeout", "The body took too long to arrive."),
     (
         "409",
         "Conflict",
@@ -27,6 +28,7 @@ const ERRORS: [(&str, &str, &str); 11] = [
     ("413", "BodyTooLarge", "The body is larger than allowed."),
     ("415", "UnsupportedMediaType", "The body is of another type than expected."),
     ("422", "Invalid", "The input breaks a constraint or a rule; `errors` has every field that is wrong."),
+    ("429", "TooManyRequests", "There are too many of these at once; `Retry-After` says when to come back."),
     ("500", "ServerError", "A plugin broke or the server has a fault; nothing was written."),
     ("503", "Unavailable", "The database cannot be reached or is being reopened."),
 ];

@@ -30,14 +30,15 @@ pub(in crate::command) struct Place {
 /// Seconds that the server may wait for new log lines before it answers.
 const WAIT_SECONDS: &str = "20";
 
-struct Server {
+/// The server as somebody who may be logged in.
+pub(in crate::command) struct Server {
     client: Client,
     url: String,
     token: Option<String>,
 }
 
 impl Server {
-    async fn at(place: &Place) -> Result<Self, Error> {
+    pub(in crate::command) async fn at(place: &Place) -> Result<Self, Error> {
         let client = Client::builder().no_proxy().build().map_err(unreachable)?;
         let mut server = Self { client, url: place.url.trim_end_matches('/').to_owned(), token: place.token.clone() };
         if let Some(email) = &place.email {
@@ -48,7 +49,7 @@ impl Server {
         Ok(server)
     }
 
-    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+    pub(in crate::command) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.client.request(method, format!("{}{path}", self.url));
         match &self.token {
             Some(token) => request.bearer_auth(token),
@@ -56,7 +57,7 @@ impl Server {
         }
     }
 
-    async fn send(&self, request: RequestBuilder) -> Result<Json, Error> {
+    pub(in crate::command) async fn send(&self, request: RequestBuilder) -> Result<Json, Error> {
         let answer = request.send().await.map_err(unreachable)?;
         let (status, text) = (answer.status(), answer.text().await.map_err(unreachable)?);
         if !status.is_success() {
@@ -66,12 +67,12 @@ impl Server {
     }
 }
 
-fn with(path: &str, query: &[(&str, &str)]) -> String {
+pub(in crate::command) fn with(path: &str, query: &[(&str, &str)]) -> String {
     format!("{path}?{}", url::form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish())
 }
 
 /// A problem for people: the sentence, the code, and what is wrong with which part.
-fn refusal(text: &str) -> String {
+pub(in crate::command) fn refusal(text: &str) -> String {
     let Ok(problem) = serde_json::from_str::<Json>(text) else { return format!("the server refused: {text}") };
     let mut lines = vec![format!(
         "the server refused: {} [{}]",
@@ -84,7 +85,7 @@ fn refusal(text: &str) -> String {
     lines.join("\n")
 }
 
-fn unreachable(error: reqwest::Error) -> Error {
+pub(in crate::command) fn unreachable(error: reqwest::Error) -> Error {
     Error::Configuration(format!("cannot reach the server: {error}"))
 }
 
@@ -132,9 +133,9 @@ fn line(plugin: &Json) -> String {
     format!("{} {} ({}){state}", text("name"), text("version"), digest.get(..12).unwrap_or(digest))
 }
 
-pub(super) async fn enable(place: &Place, name: &str, enabled: bool) -> Result<(), Error> {
+pub(super) async fn change(place: &Place, name: &str, change: Json) -> Result<(), Error> {
     let server = Server::at(place).await?;
-    let request = server.request(Method::PATCH, &format!("/api/plugins/{name}")).json(&json!({ "enabled": enabled }));
+    let request = server.request(Method::PATCH, &format!("/api/plugins/{name}")).json(&change);
     println!("{}", line(&server.send(request).await?));
     Ok(())
 }
@@ -150,6 +151,27 @@ pub(super) async fn remove(place: &Place, name: &str) -> Result<(), Error> {
     let server = Server::at(place).await?;
     let plugin = server.send(server.request(Method::DELETE, &format!("/api/plugins/{name}"))).await?;
     println!("removed {}", line(&plugin));
+    Ok(())
+}
+
+/// Shows the rules of a collection as they run, after they have been ordered if any are named.
+pub(super) async fn order(place: &Place, collection: &str, rules: &[String]) -> Result<(), Error> {
+    let server = Server::at(place).await?;
+    let path = format!("/api/rules/{collection}");
+    let request = match rules {
+        [] => server.request(Method::GET, &path),
+        rules => server.request(Method::PUT, &path).json(&json!({ "order": rules })),
+    };
+    for rule in server.send(request).await?["rules"].as_array().into_iter().flatten() {
+        let operations: Vec<&str> = rule["operations"].as_array().into_iter().flatten().filter_map(Json::as_str).collect();
+        let state = if rule["enabled"] == true { "" } else { ", disabled" };
+        println!(
+            "{} {} {}{state}",
+            rule["rule"].as_str().unwrap_or_default(),
+            rule["hook"].as_str().unwrap_or_default(),
+            operations.join(" ")
+        );
+    }
     Ok(())
 }
 

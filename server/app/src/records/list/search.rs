@@ -20,10 +20,10 @@ static TURNS: Semaphore = Semaphore::const_new(2);
 /// The words that are searched for; none if nothing is searched.
 ///
 /// # Errors
-/// A text without words, or with too many; what the store reports.
-pub(super) async fn words(call: &Call, parsed: &Parsed, parameter: &str) -> Result<Vec<String>, Error> {
+/// A text without words, or with too many.
+pub(super) fn words(parsed: &Parsed, parameter: &str) -> Result<Vec<String>, Error> {
     let Some(text) = &parsed.search else { return Ok(Vec::new()) };
-    let words = search::words(&call.app.store, text).await?;
+    let words = search::words(text);
     let mut violations = Violations::default();
     if words.is_empty() {
         violations.add(Pointer::field(parameter), "query.value", format!("`{text}` has no words"));

@@ -32,6 +32,15 @@ pub(super) async fn log(
     Ok(changes::append(transaction, &change).await?)
 }
 
+/// The same of a record that was restored: on the ground of no policy about records.
+pub(super) async fn log_restored(call: &Call, transaction: &Transaction, collection: &Collection, logged: Logged<'_>) -> Result<(), Error> {
+    weigh(call, &logged)?;
+    let (before, after) = (open(collection, logged.before), open(collection, logged.after));
+    let ground = (call.caller.principal.to_string(), Vec::new());
+    let change = of_ground(call, collection, ground, (before.as_ref(), after.as_ref()), &logged);
+    Ok(changes::append(transaction, &change).await?)
+}
+
 /// The same of several writes to one collection, in one statement.
 pub(super) async fn log_all(
     call: &Call,
@@ -62,10 +71,20 @@ fn change<'a>(
     (before, after): (Option<&'a Record>, Option<&'a Record>),
     logged: &Logged<'_>,
 ) -> changes::Change<'a> {
-    let (principal, policies) = match authority {
+    let ground = match authority {
         Authority::Plan(plan) => (call.caller.principal.to_string(), plan.rules().iter().map(|policy| policy.id().to_string()).collect()),
         Authority::Grant(granted) => (granted.caller.principal.to_string(), Vec::new()),
     };
+    of_ground(call, collection, ground, (before, after), logged)
+}
+
+fn of_ground<'a>(
+    call: &Call,
+    collection: &'a Collection,
+    (principal, policies): (String, Vec<String>),
+    (before, after): (Option<&'a Record>, Option<&'a Record>),
+    logged: &Logged<'_>,
+) -> changes::Change<'a> {
     changes::Change {
         id: next_id(),
         action: logged.action,

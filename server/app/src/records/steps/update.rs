@@ -115,7 +115,7 @@ pub(super) async fn load(
     Ok(stored)
 }
 
-fn password_changed(collection: &Collection, before: &Record, after: &Record) -> bool {
+pub(super) fn password_changed(collection: &Collection, before: &Record, after: &Record) -> bool {
     let mut passwords = collection.fields().filter(|field| field.kind == FieldType::Password);
     passwords.any(|field| before.values.get(&field.name) != after.values.get(&field.name))
 }

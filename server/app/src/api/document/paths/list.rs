@@ -72,7 +72,7 @@ pub(super) fn filter(collection: &Collection) -> Value {
     query("filter", &description)
 }
 
-fn sort(collection: &Collection) -> Value {
+pub(super) fn sort(collection: &Collection) -> Value {
     let sortable = |kind: FieldType, many: bool| kind != FieldType::Json && !many;
     let description = format!(
         "Up to four fields, separated by commas, most significant first; `-` before a name turns the order round, such as `-created`. \
@@ -82,7 +82,7 @@ fn sort(collection: &Collection) -> Value {
     query("sort", &description)
 }
 
-fn fields(sight: &Sight) -> Value {
+pub(super) fn fields(sight: &Sight) -> Value {
     let names = named(&sight.readable, |_, _| true);
     query("fields", &format!("Only these fields (and always `id`), separated by commas. Fields: {names}."))
 }
