@@ -81,7 +81,6 @@ struct Parts {
     tags: Vec<Value>,
     paths: Object,
     schemas: Object,
-    parameters: Object,
 }
 
 impl Document {
@@ -92,7 +91,7 @@ impl Document {
     pub(crate) fn render(ground: &Ground<'_>, wanted: &Wanted, audience: Audience<'_>) -> Result<Self, serde_json::Error> {
         let mut parts = fixed::read(ground.fixed)?;
         let whole = wanted.collections.is_none();
-        parts.schemas.extend(paths::batch::schemas());
+        parts.schemas.extend(paths::batch::schemas().into_iter().chain(paths::bulk::schemas()));
         if whole {
             parts.paths.insert(paths::batch::PATH.to_owned(), paths::batch::path());
         } else {
@@ -187,7 +186,6 @@ impl Parts {
         let tag = tag(collection, taken);
         let mut paths = paths::of(sight, visible, &tag);
         rights::keep_records(&mut paths, sight);
-        self.parameters.extend(hoist::parameters(&mut paths, collection.name()));
         self.paths.extend(paths);
         let description = match collection.definition().description.as_str() {
             "" => format!("Records of the collection `{}`.", collection.name()),
@@ -205,7 +203,8 @@ impl Parts {
 
     fn into_json(mut self, server_url: &str, version: Version) -> Value {
         self.schemas.extend(shared::schemas());
-        self.parameters.extend(shared::parameters());
+        let mut parameters = shared::parameters();
+        parameters.extend(hoist::parameters(&mut self.paths));
         json!({
             "openapi": version.to_string(),
             "info": self.info,
@@ -214,7 +213,7 @@ impl Parts {
             "paths": self.paths,
             "components": {
                 "schemas": self.schemas,
-                "parameters": self.parameters,
+                "parameters": parameters,
                 "headers": shared::headers(),
                 "responses": shared::responses(),
                 "securitySchemes": shared::security_schemes(),
