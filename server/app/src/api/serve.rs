@@ -86,8 +86,8 @@ fn taken(request: hyper::Request<Incoming>, arrival: &Arrival, trail: Trail, wit
         let body: BoxBody<Bytes, io::Error> = request.take_body().into();
         let receiving = Some(arrival.connection.receive());
         let renewed = streams(request.uri().path()).then_some(within);
-        let arriving =
-            Arriving { body, receiving, trail: trail.clone(), limit: Box::pin(tokio::time::sleep(within)), renewed, waiting: false };
+        let limit = Box::pin(tokio::time::sleep(within));
+        let arriving = Arriving { body, receiving, trail: trail.clone(), limit, renewed, waiting: false };
         request.set_body(poem::Body::from(BoxBody::new(arriving)));
     }
     request.extensions_mut().insert(trail);
@@ -102,7 +102,7 @@ struct Arriving {
     limit: Pin<Box<Sleep>>,
     /// What is sent piece by piece has so much time for each piece.
     renewed: Option<Duration>,
-    /// True while the client has to send something.
+    /// Somebody waits for the next piece. Until then it is the server that takes its time.
     waiting: bool,
 }
 
@@ -115,14 +115,21 @@ impl Body for Arriving {
         let frame = Pin::new(&mut this.body).poll_frame(context);
         match &frame {
             Poll::Pending => {
-                // What is done with a piece before the next one is asked for is not the client's time.
-                if let Some(within) = this.renewed.filter(|_| !std::mem::replace(&mut this.waiting, true)) {
+                if let Some(within) = this.renewed.filter(|_| !this.waiting) {
                     this.limit.as_mut().reset(Instant::now() + within);
                 }
+                this.waiting = true;
                 ready!(this.limit.as_mut().poll(context));
                 return Poll::Ready(Some(Err(io::ErrorKind::TimedOut.into())));
             }
-            Poll::Ready(Some(_)) => this.waiting = false,
+            Poll::Ready(Some(Ok(_))) => {
+                this.waiting = false;
+                if this.renewed.is_some() {
+                    // What is worked off while it arrives may take as long as it goes on arriving.
+                    this.trail.arrived();
+                }
+            }
+            Poll::Ready(Some(Err(_))) => {}
             Poll::Ready(None) => {
                 if this.receiving.take().is_some() {
                     this.trail.arrived();
