@@ -17,7 +17,10 @@ use model::{
     query::{List, Start},
 };
 use policies::{Access, Mode, Plan};
-use store::{Transaction, records::Ground};
+use store::{
+    Transaction,
+    records::{Ground, search::RANKED_MAX},
+};
 
 pub(super) use page::{BYTES_MAX, size};
 pub use question::Question;
@@ -65,7 +68,11 @@ pub async fn list(call: &Call, collection: &str, question: &Question) -> Result<
     let ranked = parsed.is_ranked();
     let matches = if ranked { search::matches(call, asked, &words, question.words.search).await? } else { Vec::new() };
     let found = if ranked { page::best(call, asked, &matches).await? } else { page::find(call, asked, &words).await? };
-    let page::Found { records, more } = found;
+    let page::Found { mut records, more } = found;
+    if ranked {
+        // They were found before they were read, and may have changed between.
+        records.retain(|record| plan.allows(&call.context(record, None)));
+    }
     let beside = expand::expand(call, &plan, &collection, &records, &branches).await?;
     let (json, taken) = json(call, &plan, &collection, &records, &beside, parsed.fields.as_deref())?;
     let last = records[..taken.records].last().filter(|_| question.words.cursor && (more || taken.records < records.len()));
@@ -74,7 +81,11 @@ pub async fn list(call: &Call, collection: &str, question: &Question) -> Result<
         Some(last) => Some(cursor::write(&parsed.list.sort, last, question.words.sort)?),
         None => None,
     };
-    let total = if parsed.counted { Some(search::count(call, asked, &words).await?) } else { None };
+    let total = match parsed.counted {
+        true if ranked && matches.len() < RANKED_MAX => Some(matches.len() as u64),
+        true => Some(search::count(call, asked, &words).await?),
+        false => None,
+    };
     let offset = if let Start::Offset(offset) = parsed.list.start { offset } else { 0 };
     Ok(Page { collection, json, shown: taken.shown, next, total, offset })
 }

@@ -1,6 +1,6 @@
 //! What `expand` asks for: `customer,items.product,orders(customer)` as a tree of relations, read against the collections.
 
-use model::{Action, Collection, FieldType, Pointer, Violations, record::EXPAND};
+use model::{Action, Collection, FieldType, Pointer, Violation, Violations, record::EXPAND};
 use policies::{Access, Plan};
 
 use crate::{call::Call, world::Catalog};
@@ -134,7 +134,10 @@ pub(in crate::records) fn check_readable(
         };
         if let Some((field, owner)) = hidden {
             let message = format!("`{field}` of `{owner}` cannot be read, so it cannot be used in `expand`");
-            violations.add(Pointer::field("expand"), "field.unreadable", message);
+            let violation = Violation::new(Pointer::field("expand"), "field.unreadable", message);
+            if !violations.0.contains(&violation) {
+                violations.0.push(violation);
+            }
         }
         // Where nothing can be seen, there is nothing behind it.
         if *target_plan.access() != Access::Never {

@@ -2,6 +2,7 @@
 //! this API, of `ra-data-simple-rest`, and of json-server (`ra-data-json-server`, `@refinedev/simple-rest`). What the dialects share are
 //! the parameters of fields, `fields`, `expand` and `search`.
 
+use indexmap::IndexMap;
 use model::{Pointer, Violations};
 
 use super::{json_server, simple_rest};
@@ -19,7 +20,7 @@ enum Dialect {
 
 /// The parameters of a request by name. Texts of nothing but spaces count as absent, but their names are still known.
 pub(super) struct Asked {
-    parameters: Vec<(String, Vec<String>)>,
+    parameters: IndexMap<String, Vec<String>>,
 }
 
 /// Reads the question, whatever the dialect.
@@ -43,6 +44,8 @@ pub(super) fn question(pairs: impl Iterator<Item = (String, String)>) -> Result<
         }
         question.words.search = "search";
     }
+    // What another dialect has a word for is no field, and empty it is nothing at all.
+    asked.parameters.retain(|name, values| !values.is_empty() || dialect_of(name, "").is_none());
     let tests = asked.parameters.into_iter().map(|(name, values)| Test {
         parameter: name.clone(),
         name,
@@ -67,21 +70,16 @@ fn own(asked: &mut Asked, violations: &mut Violations) -> Question {
 
 impl Asked {
     fn gather(pairs: impl Iterator<Item = (String, String)>) -> Self {
-        let mut parameters: Vec<(String, Vec<String>)> = Vec::new();
+        let mut parameters: IndexMap<String, Vec<String>> = IndexMap::new();
         for (name, value) in pairs {
-            let value = Some(value).filter(|value| !value.trim().is_empty());
-            match parameters.iter_mut().find(|(known, _)| *known == name) {
-                Some((_, values)) => values.extend(value),
-                None => parameters.push((name, value.into_iter().collect())),
-            }
+            parameters.entry(name).or_default().extend(Some(value).filter(|value| !value.trim().is_empty()));
         }
         Self { parameters }
     }
 
     /// Takes a parameter that means one thing. What is absent is taken, too, so that what is left are parameters of fields.
     pub(super) fn take(&mut self, name: &str, violations: &mut Violations) -> Option<String> {
-        let position = self.parameters.iter().position(|(known, _)| known == name)?;
-        let (_, mut values) = self.parameters.remove(position);
+        let mut values = self.parameters.shift_remove(name)?;
         if values.len() > 1 {
             violations.add(Pointer::field(name), "query.value", format!("`{name}` stands twice"));
         }
