@@ -73,7 +73,7 @@ async fn storm(admin: &Client, calls: usize) -> (BTreeMap<String, usize>, usize)
                 let problem = admin.post(NOTES, json!({"behaviour": behaviour})).await.any_problem();
                 // On a busy machine the time may be over before anything else.
                 let code = problem.code().to_owned();
-                assert!(code == expected || code == "plugin.timeout", "{behaviour}: {}", problem.answer);
+                assert!([expected, "plugin.timeout", "plugin.wall"].contains(&code.as_str()), "{behaviour}: {}", problem.answer);
                 *codes.lock().expect("nobody panicked").entry(code).or_default() += 1;
             }
         }))
