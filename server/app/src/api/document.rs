@@ -107,8 +107,10 @@ impl Document {
         let taken = parts.tag_names();
         let later_tags = parts.tags.split_off(1.min(parts.tags.len()));
         for (collection, sight) in ground.catalog.values().zip(&sights) {
-            // Also of collections that are left out: others may refer to them.
-            parts.schemas.extend(schemas::of(sight, &visible));
+            // What an account is belongs to signing in.
+            if wanted.includes(collection.name()) || collection.name() == USERS {
+                parts.schemas.extend(schemas::of(sight, &visible));
+            }
             if wanted.includes(collection.name()) {
                 parts.add_records(collection, sight, (&visible, &taken));
             }

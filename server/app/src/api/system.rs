@@ -1,12 +1,21 @@
 //! Health, version and the OpenAPI document.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use model::Caller;
 use poem::{Endpoint, Request, Response, http::StatusCode};
 use poem_openapi::{Object, OpenApi as OpenApiDerive};
 
-use super::{PublicUrl, compression::accepts_gzip, document, document::Asked, explorer, payload::Reply, visitor};
-use crate::Error;
+use super::{
+    PublicUrl,
+    compression::accepts_gzip,
+    document,
+    document::{Asked, Document, Wanted},
+    explorer,
+    payload::Reply,
+    visitor,
+};
+use crate::{Error, world::World};
 
 pub(super) struct SystemApi;
 
@@ -73,9 +82,9 @@ impl Endpoint for OpenApi {
         let document = match asked.for_caller {
             true => {
                 let call = visitor::call(&request).await?;
-                document(&call.world, url, &asked.wanted, Some(&call.caller))?
+                rendered(&call.world, url, &asked.wanted, Some(&call.caller))?
             }
-            false => document(&app.world(), url, &asked.wanted, None)?,
+            false => rendered(&app.world(), url, &asked.wanted, None)?,
         };
         // What is for one caller is for no cache that others use; browsers keep it for whoever sends the same token.
         let (cached, varies) = match asked.for_caller {
@@ -90,6 +99,11 @@ impl Endpoint for OpenApi {
         let answer = answer.content_type("application/json");
         Ok(if gzip { answer.header("content-encoding", "gzip").body(document.gzipped()) } else { answer.body(document.json()) })
     }
+}
+
+/// A document that has to be rendered takes long enough to be in the way of other requests of this thread.
+fn rendered(world: &World, url: &str, wanted: &Wanted, caller: Option<&Caller>) -> Result<Arc<Document>, Error> {
+    tokio::task::block_in_place(|| document(world, url, wanted, caller))
 }
 
 /// `If-None-Match` compares weakly (RFC 9110, section 13.1.2): proxies that compress make tags weak.

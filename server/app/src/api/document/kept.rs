@@ -46,11 +46,13 @@ impl Documents {
 /// Documents, the one that was used last at the end.
 struct Kept<K> {
     documents: Mutex<Vec<(K, Arc<Document>)>>,
+    /// One is rendered at a time: a long one takes a good part of a second of a processor, and whoever waits mostly wants the same.
+    rendering: Mutex<()>,
 }
 
 impl<K> Default for Kept<K> {
     fn default() -> Self {
-        Self { documents: Mutex::default() }
+        Self { documents: Mutex::default(), rendering: Mutex::default() }
     }
 }
 
@@ -59,9 +61,13 @@ impl<K: PartialEq> Kept<K> {
         if let Some(found) = self.find(&key) {
             return Ok(found);
         }
-        // Not under the lock: others need not wait for a document that they do not want.
+        // Nothing is left half done by a rendering that panics.
+        let _one_at_a_time = self.rendering.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = self.find(&key) {
+            return Ok(found);
+        }
         let document = Arc::new(render()?);
-        // Nobody panics while the lock is held.
+        // Nobody panics while this lock is held.
         let mut documents = self.documents.lock().unwrap_or_else(PoisonError::into_inner);
         documents.retain(|(other, _)| *other != key);
         documents.push((key, Arc::clone(&document)));

@@ -23,13 +23,13 @@ fn ordinary(number: usize) -> String {
 }
 
 #[test]
-fn a_hundred_collections_fit_into_about_a_megabyte() {
+fn a_hundred_collections_fit_into_four_megabytes() {
     let mut definitions: Vec<String> = (0..99).map(ordinary).collect();
     definitions.push(USERS_DEFINITION.to_owned());
     let definitions: Vec<&str> = definitions.iter().map(String::as_str).collect();
     let document = render_of(FIXED, &definitions, &Wanted::default()).expect("a document");
     let (json, gzipped) = (document.json().len(), document.gzipped().len());
-    assert!(json < 1_150_000, "{json} bytes");
+    assert!(json < 4_000_000, "{json} bytes");
     assert!(gzipped < json / 10, "{gzipped} bytes compressed");
 }
 
