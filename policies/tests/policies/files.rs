@@ -38,7 +38,7 @@ fn errors_name_the_place() {
     check("p, role:a, a.b, posts, read", "test.csv:1: column 3 (domain): `a.b` is neither a tenant nor `*`");
     check(
         "p, role:a, *, Posts, read",
-        "test.csv:1: column 4 (object): `Posts` is neither a collection nor `*` nor one of _collections, _policies, _roles, _plugins, _deliveries, _metrics, _users, _logs, _settings",
+        "test.csv:1: column 4 (object): `Posts` is neither a collection nor `*` nor one of _collections, _policies, _roles, _plugins, _deliveries, _imports, _metrics, _users, _logs, _settings",
     );
     check("p, role:a, *, posts, list", "test.csv:1: column 5 (action): `list` is not one of create, read, update, delete, *");
     check("p, role:a, *, posts, ", "test.csv:1: column 5 (action): `` is not one of create, read, update, delete, *");

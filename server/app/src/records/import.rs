@@ -51,13 +51,19 @@ pub(crate) async fn recover(store: &store::Store) -> Result<(), Error> {
     Ok(store::imports::restate(store, State::Running.name(), State::Interrupted.name()).await?)
 }
 
-/// Imports a file, or goes on with one.
+/// Imports a file, or goes on with one; its format is none if its type is not known.
 ///
 /// # Errors
 /// Too many imports at once, the policies, everything that is wrong with the question, another file than the one that was begun; then what
 /// ends the import before its end: a row that is refused (unless those are skipped), a body that breaks off, the policies, the database.
 /// What was committed until then stays.
-pub async fn import(call: &Call, collection: &str, question: &Question, format: Format, source: &mut Source) -> Result<Import, Error> {
+pub async fn import(
+    call: &Call,
+    collection: &str,
+    question: &Question,
+    format: Option<Format>,
+    source: &mut Source,
+) -> Result<Import, Error> {
     let defined = call.collection(collection)?;
     // Nothing is said about the collection before somebody may write to it.
     let asked = asked(call, &defined, question, format)?;
@@ -66,7 +72,7 @@ pub async fn import(call: &Call, collection: &str, question: &Question, format: 
     if import.state == State::Done {
         return Ok(import);
     }
-    let mut rows = Rows::new(&call.app.config, format, source);
+    let mut rows = Rows::new(&call.app.config, import.format, source);
     let taken = take(call, &defined, &mut import, &mut rows).await;
     if let Err(error) = &taken {
         progress::interrupted(call, &import, error).await;
@@ -143,7 +149,7 @@ fn stopped(import: &Import, row: &Row, error: Error) -> Error {
 }
 
 /// Reads the question against the collection, and asks the policies.
-fn asked(call: &Call, collection: &Collection, question: &Question, format: Format) -> Result<Import, Error> {
+fn asked(call: &Call, collection: &Collection, question: &Question, format: Option<Format>) -> Result<Import, Error> {
     let mut violations = Violations::default();
     let raw = flag("raw", &question.raw, &mut violations);
     if raw {
@@ -151,6 +157,7 @@ fn asked(call: &Call, collection: &Collection, question: &Question, format: Form
     } else {
         call.plan(Action::Create, collection)?;
     }
+    let format = format.ok_or(Error::UnsupportedType { expected: "application/x-ndjson` or `text/csv" })?;
     let mode = match given(&question.mode) {
         None | Some("create") => Mode::Create,
         Some("upsert") => Mode::Upsert,

@@ -220,7 +220,7 @@ async fn an_import_may_no_more_than_its_caller() {
     import(&ben, &[("import", ID)], NDJSON, file).await.problem(404, "import.not_found");
     assert_eq!(ben.get("/api/imports").await.list(), [Value::Null; 0]);
     app.anonymous().get("/api/imports").await.problem(401, "auth.required");
-    app.anonymous().get(&path).await.problem(404, "import.not_found");
+    app.anonymous().get(&path).await.problem(401, "auth.required");
     // Who ends it ends it for good.
     assert_eq!(ann.delete(&path).await.json(200)["state"], "cancelled");
     ann.delete(&path).await.problem(409, "import.over");

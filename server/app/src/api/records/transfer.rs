@@ -108,7 +108,7 @@ impl Endpoint for Import {
                 ("import", &mut question.import),
             ],
         )?;
-        let format = format(&request)?;
+        let format = format(&request);
         let mut source = source(request.take_body());
         match import::import(&call, &collection, &question, format, &mut source).await {
             Ok(import) => {
@@ -127,12 +127,13 @@ impl Endpoint for Import {
     }
 }
 
-fn format(request: &Request) -> Result<Format, Error> {
+/// None for types that are not known; the story says so when it has asked the policies.
+fn format(request: &Request) -> Option<Format> {
     let kind = request.content_type().unwrap_or_default();
     match kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
-        NDJSON | "application/ndjson" | "application/jsonl" => Ok(Format::Ndjson),
-        "text/csv" => Ok(Format::Csv),
-        _ => Err(Error::UnsupportedType { expected: "application/x-ndjson` or `text/csv" }),
+        NDJSON | "application/ndjson" | "application/jsonl" => Some(Format::Ndjson),
+        "text/csv" => Some(Format::Csv),
+        _ => None,
     }
 }
 

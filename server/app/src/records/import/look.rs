@@ -52,6 +52,9 @@ pub(crate) async fn cancel(call: &Call, id: &str) -> Result<Import, Error> {
 }
 
 async fn visible(call: &Call, action: Action, id: &str) -> Result<Import, Error> {
+    if call.caller.principal.id().is_none() && !may(call, action) {
+        return Err(call.denied(Refused::object(action, OBJECT)));
+    }
     let found = progress::stored(&call.app.store, id).await?.filter(|import| import.tenant == call.caller.tenant);
     let own = |import: &Import| call.caller.principal.id().is_some() && import.principal == call.caller.principal.to_string();
     found.filter(|import| own(import) || may(call, action)).ok_or_else(|| progress::unknown(id))
