@@ -45,13 +45,21 @@ pub async fn run(command: &OpenApi, load: impl Fn(&Overrides) -> Result<Config, 
     let wanted = Wanted { version: command.version, collections: command.collections.as_deref().and_then(Wanted::collections) };
     let mut violations = Violations::default();
     wanted.check(&call.world.catalog, &mut violations);
-    violations.or(()).map_err(|violations| Error::Configuration(violations.to_string()))?;
+    violations.or(()).map_err(Error::Query).map_err(told)?;
     let caller = match &command.principal {
-        Some(name) => Some(explain::caller(&call, name, None).await?),
+        Some(name) => Some(explain::caller(&call, name, None).await.map_err(told)?),
         None => None,
     };
     let document = api::document(&call.world, &url, &wanted, caller.as_ref())?;
     // A reader that has gone away (`| head`) is no fault.
     let _ = writeln!(std::io::stdout(), "{}", String::from_utf8_lossy(&document.json()));
     Ok(())
+}
+
+/// What is wrong with an argument, for somebody who sees nothing else of the error.
+fn told(error: Error) -> Error {
+    match error {
+        Error::Query(violations) => Error::Configuration(violations.to_string()),
+        other => other,
+    }
 }
