@@ -1,7 +1,7 @@
 //! One instance of a plugin, seen from the host: the world it lives in, and what the running call may still use.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
@@ -71,8 +71,26 @@ pub(crate) struct Call {
     random: u64,
     started: Instant,
     ticks: u64,
-    /// Tells whoever polls this call to go on with it elsewhere.
-    go: Arc<AtomicBool>,
+    progress: Arc<Progress>,
+}
+
+/// How far a call has come, for whoever polls it.
+#[derive(Default)]
+pub(crate) struct Progress {
+    /// The guest has computed for so long that it has to go elsewhere.
+    pub(crate) go: AtomicBool,
+    /// Microseconds after its beginning at which it asked the host what is not answered yet; else 0.
+    asked_us: AtomicU64,
+}
+
+impl Progress {
+    /// How long a call that began so long ago has waited for an answer of the host.
+    pub(crate) fn waited(&self, elapsed: Duration) -> Duration {
+        match self.asked_us.load(Ordering::Relaxed) {
+            0 => Duration::ZERO,
+            asked => elapsed.saturating_sub(Duration::from_micros(asked)),
+        }
+    }
 }
 
 impl Call {
@@ -100,7 +118,7 @@ impl Call {
             random: seed,
             started: Instant::now(),
             ticks: 0,
-            go: Arc::default(),
+            progress: Arc::default(),
         }
     }
 
@@ -108,9 +126,8 @@ impl Call {
         self.started.elapsed()
     }
 
-    /// Set when the guest has computed for so long that it has to go elsewhere.
-    pub(crate) fn go(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.go)
+    pub(crate) fn progress(&self) -> Arc<Progress> {
+        Arc::clone(&self.progress)
     }
 
     fn log(&mut self, limits: &Limits, level: LogLevel, mut message: String, fields: String) {
@@ -156,7 +173,7 @@ impl Instance {
         call.ticks += 1;
         let computing = call.elapsed().saturating_sub(call.in_host).min(TICK * u32::try_from(call.ticks).unwrap_or(u32::MAX));
         if computing > apart::AFTER {
-            call.go.store(true, Ordering::Relaxed);
+            call.progress.go.store(true, Ordering::Relaxed);
         }
         computing <= Duration::from_millis(self.terms.limits.call_ms)
     }
@@ -178,6 +195,14 @@ impl Instance {
         Ok(())
     }
 
+    /// Begins a host call that asks the records.
+    fn ask(&self) -> Instant {
+        let now = Instant::now();
+        let asked = now.duration_since(self.call.started).as_micros();
+        self.call.progress.asked_us.store(u64::try_from(asked).unwrap_or(u64::MAX).max(1), Ordering::Relaxed);
+        now
+    }
+
     /// Ends a host call: what it took, the transcript, and whether the guest hears of a failure or is ended by it.
     fn answer<T: Written>(
         &mut self,
@@ -186,6 +211,7 @@ impl Instance {
         answer: Result<T, Failure>,
     ) -> Result<Result<T, types::Failure>> {
         self.call.in_host += asked.elapsed();
+        self.call.progress.asked_us.store(0, Ordering::Relaxed);
         if let Some(recorder) = &mut self.call.recorder {
             recorder.note(call, input(), answer.as_ref());
         }

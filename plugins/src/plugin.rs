@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tokio::time::{sleep, timeout};
@@ -12,7 +12,7 @@ use crate::answer;
 use crate::apart::{self, Habits};
 use crate::clock::Clock;
 use crate::contract::{Bindings, Prelinked, types};
-use crate::instance::{Call, Instance, Terms};
+use crate::instance::{Call, Instance, Progress, Terms};
 use crate::instances::Instances;
 use crate::limits::Limits;
 use crate::manifest::Manifest;
@@ -109,11 +109,11 @@ impl Plugin {
                 Err(busy) => return not_run(Call::new(records, ground, &event), busy),
             },
         };
-        let (rule, go) = (event.rule.clone(), live.store.data().call.go());
+        let (rule, progress) = (event.rule.clone(), live.store.data().call.progress());
         let begins_apart = habits.begins_apart(&rule);
-        let work = self.clone().call(live, event.into(), begins_apart, Arc::clone(&go));
-        let (run, live) = apart::run(work, begins_apart, &go).await;
-        if go.load(Ordering::Relaxed) || matches!(run.result, Err(Refusal::Failed(_))) {
+        let work = self.clone().call(live, event.into(), begins_apart, Arc::clone(&progress));
+        let (run, live) = apart::run(work, begins_apart, &progress.go).await;
+        if progress.go.load(Ordering::Relaxed) || matches!(run.result, Err(Refusal::Failed(_))) {
             habits.note(&rule);
         }
         if let Some(live) = live {
@@ -123,13 +123,13 @@ impl Plugin {
     }
 
     /// The call itself, until nothing is left to compute. Answers the instance as well if it can be used again.
-    async fn call(self, mut live: Live, event: types::Event, begins_apart: bool, go: Arc<AtomicBool>) -> (Run, Option<Live>) {
+    async fn call(self, mut live: Live, event: types::Event, begins_apart: bool, progress: Arc<Progress>) -> (Run, Option<Live>) {
         let Loaded { code, terms, .. } = &*self.0;
         let mut instantiate = None;
         let called = tokio::select! {
             biased;
             called = code.call_run(&mut live, &event, &terms.limits, &mut instantiate) => Ok(called),
-            () = too_long(&terms.limits, || begins_apart || go.load(Ordering::Relaxed)) => Err(too_slow(&terms.limits)),
+            () = too_long(&terms.limits, begins_apart, &progress) => Err(too_slow(&terms.limits)),
         };
         let run = self.finish(&mut live, called, instantiate);
         // What has misbehaved is not called again, and nothing is kept idle while others wait for its slot.
@@ -298,12 +298,19 @@ fn fuel_of(limits: &Limits) -> u64 {
     limits.call_ms.saturating_mul(FUEL_PER_MS)
 }
 
-/// Ends when a call has taken too long: later where it waits for its turn behind everybody else.
-async fn too_long(limits: &Limits, is_apart: impl Fn() -> bool) {
-    let wall = Duration::from_millis(limits.wall_ms);
-    sleep(wall).await;
-    if is_apart() {
-        sleep(wall * (apart::PATIENCE - 1)).await;
+/// Ends when a call has taken too long: later where it waits for its turn behind everybody else, but not for a host that does not answer.
+async fn too_long(limits: &Limits, begins_apart: bool, progress: &Progress) {
+    let (begun, wall) = (Instant::now(), Duration::from_millis(limits.wall_ms));
+    let mut pause = wall;
+    loop {
+        sleep(pause).await;
+        let is_apart = begins_apart || progress.go.load(Ordering::Relaxed);
+        let (elapsed, most) = (begun.elapsed(), wall * apart::PATIENCE);
+        let waited = progress.waited(elapsed);
+        if !is_apart || waited >= wall || elapsed >= most {
+            return;
+        }
+        pause = (wall - waited).min(most - elapsed);
     }
 }
 

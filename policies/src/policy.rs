@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::{error::Column, fields::Fields};
 
 /// The things that policies speak about beside collections: each is a part of the management API.
-pub const SYSTEM_OBJECTS: [&str; 9] =
-    ["_collections", "_policies", "_roles", "_plugins", "_deliveries", "_metrics", "_users", "_logs", "_settings"];
+pub const SYSTEM_OBJECTS: [&str; 10] =
+    ["_collections", "_policies", "_roles", "_plugins", "_deliveries", "_imports", "_metrics", "_users", "_logs", "_settings"];
 
 /// The longest text of a column, in bytes; conditions have the same limit of their own.
 pub(crate) const COLUMN_MAX_BYTES: usize = 4_096;

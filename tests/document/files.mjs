@@ -46,7 +46,8 @@ export function runNode(script, args, cwd = here) {
 
 /** Runs a program of the Python packages. */
 export function runPython(program, args, cwd = here, environment = {}) {
-  return run(join(process.env.IRONRULE_TEST_PYTHON, program), args, cwd, environment);
+  const programs = process.env.IRONRULE_TEST_PYTHON;
+  return run(join(programs, program), args, cwd, { PATH: `${programs}:${process.env.PATH}`, ...environment });
 }
 
 /** Resolves also when the program fails: `failed` is then true. */

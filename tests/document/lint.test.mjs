@@ -30,7 +30,7 @@ async function succeeds(step) {
 const redocly = (path) => runNode("@redocly/cli/bin/cli.js", ["lint", "--config", `${here}redocly.yaml`, "--format", "stylish", path]);
 const spectral = (path) =>
   runNode("@stoplight/spectral-cli/dist/index.js", ["lint", "--ruleset", `${here}spectral.yaml`, "--fail-severity", "warn", path]);
-const validator = (path) => runPython("openapi-spec-validator", ["--errors", "all", path]);
+const validator = (path) => runPython("openapi-spec-validator", [path]);
 
 for (const variant of ["whole", "newer", "slice", "caller"]) {
   test(`redocly finds no error in the document: ${variant}`, () => succeeds(redocly(documents[variant])));

@@ -16,9 +16,13 @@ after(async () => {
 
 test("a Python client is generated from the whole document, imported and used", async () => {
   const document = await files.document("document.json");
-  const generator = ["generate", "--path", document, "--output-path", files.path("generated"), "--meta", "none", "--fail-on-warning"];
+  const generator = ["generate", "--path", document, "--output-path", files.path("generated"), "--meta", "none"];
   const generated = await runPython("openapi-python-client", generator, files.folder);
   assert.ok(!generated.failed, generated.output);
+  // It knows no other bodies than JSON; about everything else it has nothing to say.
+  const warnings = [...generated.output.matchAll(/WARNING parsing (.*) within/g)].map(([, operation]) => operation);
+  assert.deepEqual(warnings.filter((operation) => !/^POST (\/api\/plugins|\/api\/records\/\w+\/import)$/.test(operation)), []);
+  assert.doesNotMatch(generated.output, /Unable to process/);
   const used = await runPython("python", [`${here}programs/everything.py`], files.folder, { PYTHONPATH: files.folder });
   assert.ok(!used.failed, used.output);
 });

@@ -1,7 +1,5 @@
 //! The host call that enqueues an effect. Number and size are checked first, then form and grant.
 
-use std::time::Instant;
-
 use wasmtime::Result;
 
 use super::{Instance, Stop};
@@ -27,7 +25,7 @@ impl effects::Host for Instance {
         };
         self.call.effects += 1;
         let recorded = self.call.recorder.is_some().then(|| effect.clone());
-        let asked = Instant::now();
+        let asked = self.ask();
         let answer = self.call.records.enqueue(effect).await.map(Id);
         let input = || recorded.as_ref().map(input::enqueue).unwrap_or_default();
         Ok(self.answer(asked, ("effects.enqueue", input), answer)?.map(|Id(id)| id))

@@ -1,7 +1,5 @@
 //! The host calls that read and write records. Each spends from the budget, then checks the grant, then asks the records.
 
-use std::time::Instant;
-
 use wasmtime::Result;
 
 use super::Instance;
@@ -31,7 +29,7 @@ impl records::Host for Instance {
         if let Some(refusal) = self.admit_read(&collection)? {
             return Ok(Err(refusal));
         }
-        let asked = Instant::now();
+        let asked = self.ask();
         let answer = self.call.records.get(&collection, &id).await;
         self.answer(asked, ("records.get", || input::get(&collection, &id)), answer)
     }
@@ -44,7 +42,7 @@ impl records::Host for Instance {
         if ids.len() > max {
             return Ok(Err(Failure::new("limit", format!("{} ids in one call, at most {max} are allowed", ids.len())).into()));
         }
-        let asked = Instant::now();
+        let asked = self.ask();
         let answer = self.call.records.get_many(&collection, &ids).await;
         self.answer(asked, ("records.get-many", || input::get_many(&collection, &ids)), answer)
     }
@@ -53,7 +51,7 @@ impl records::Host for Instance {
         if let Some(refusal) = self.admit_search(&collection)? {
             return Ok(Err(refusal));
         }
-        let asked = Instant::now();
+        let asked = self.ask();
         let answer = self.call.records.query(&collection, &query).await;
         self.answer(asked, ("records.query", || input::query(&collection, &query)), answer)
     }
@@ -62,7 +60,7 @@ impl records::Host for Instance {
         if let Some(refusal) = self.admit_write(&collection)? {
             return Ok(Err(refusal));
         }
-        let asked = Instant::now();
+        let asked = self.ask();
         let answer = self.call.records.create(&collection, &content).await;
         self.answer(asked, ("records.create", || input::create(&collection, &content)), answer)
     }
@@ -71,7 +69,7 @@ impl records::Host for Instance {
         if let Some(refusal) = self.admit_write(&collection)? {
             return Ok(Err(refusal));
         }
-        let asked = Instant::now();
+        let asked = self.ask();
         let answer = self.call.records.update(&collection, &id, &patch).await;
         self.answer(asked, ("records.update", || input::update(&collection, &id, &patch)), answer)
     }
@@ -80,7 +78,7 @@ impl records::Host for Instance {
         if let Some(refusal) = self.admit_write(&collection)? {
             return Ok(Err(refusal));
         }
-        let asked = Instant::now();
+        let asked = self.ask();
         let answer = self.call.records.delete(&collection, &id).await;
         self.answer(asked, ("records.delete", || input::delete(&collection, &id)), answer)
     }

@@ -54,6 +54,14 @@ async fn a_stuck_host_call_ends_and_gives_the_records_back() {
     assert_eq!(run.host_calls, 1);
 }
 
+#[tokio::test]
+async fn a_rule_that_broke_waits_no_longer_for_a_stuck_host() {
+    misbehave("panic").await;
+    let run = misbehave_on("write", MemoryRecords::new(Mood::Stuck)).await;
+    assert_eq!(failure(&run).code, "plugin.wall");
+    assert!(run.elapsed < SOON, "{:?}", run.elapsed);
+}
+
 /// The rollback itself is the caller's; here it is seen that the write had reached the transaction.
 #[tokio::test]
 async fn a_trap_after_a_write_is_a_failure() {

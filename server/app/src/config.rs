@@ -58,7 +58,7 @@ pub struct Config {
     pub keep_alive_seconds: u64,
     /// Seconds that a request may take once it has arrived: then it is undone and answered with 503. Default 30.
     pub request_seconds: u64,
-    /// The same for changes of collections, policies, roles and plugins, and for imports and exports. Default 600.
+    /// The same for changes of collections, policies, roles and plugins. Imports and exports have no such limit. Default 600.
     pub management_seconds: u64,
     /// Seconds that running requests get when the server stops. Default 10.
     pub drain_seconds: u64,

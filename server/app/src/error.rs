@@ -161,8 +161,8 @@ pub enum Error {
         /// its name
         name: String,
     },
-    /// `If-Match` does not hold.
-    #[error("the record has changed since it was read")]
+    /// `If-Match` or `If-None-Match` does not hold.
+    #[error("the record is not as the request expects it: it has changed since it was read, or is there already")]
     VersionMismatch,
     /// A unique value is taken.
     #[error("a unique value is taken")]

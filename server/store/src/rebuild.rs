@@ -34,7 +34,9 @@ pub(crate) async fn marked(run: &impl Run, collection: &Collection, ids: &[&str]
     let Some(marks) = collection.marks() else { return run.run(statement.to_owned(), binds).await.map(drop) };
     let marked: Vec<Stored> = ids.iter().map(|id| record_id(marks, id)).collect();
     binds.extend([bind("switch", record_id(marks, SWITCH)), bind("marks", marked)]);
-    let text = format!("{statement}; UPSERT $marks SET record = record::id(id) RETURN NONE; SELECT * FROM $switch FOR UPDATE");
+    // A mark that is there already must be written anew, too: the database leaves out what changes nothing, and nobody would notice then that
+    // the mark is being worked off.
+    let text = format!("{statement}; UPSERT $marks SET stamp = rand::ulid() RETURN NONE; SELECT * FROM $switch FOR UPDATE");
     let switch = run.run(text, binds).await?.pop().and_then(first_row).map(Row::new).transpose()?;
     // A table that is gone was closed before.
     if switch.is_none_or(|mut switch| switch.flag("closed")) { Err(Error::Conflict) } else { Ok(()) }
@@ -64,25 +66,33 @@ impl Position {
     }
 }
 
-/// The records of every tenant behind a place, in the order of the index that every table has; fewer than `limit` only at the end.
+/// The records of every tenant behind a place, tenant by tenant; fewer than `limit` only at the end.
 ///
 /// # Errors
 /// What the database reports.
 pub async fn scan(run: &impl Run, collection: &Collection, behind: &Position, limit: usize) -> Result<Vec<Record>, Error> {
-    let table = collection.table();
-    let mut found = Vec::new();
-    for (test, order) in [("_tenant = $tenant AND _key > $id", "_key"), ("_tenant > $tenant", "_tenant, _key")] {
+    let (table, mut behind, mut found) = (collection.table(), behind.clone(), Vec::new());
+    loop {
         let left = limit - found.len();
-        if left == 0 {
-            break;
-        }
-        let text = format!("SELECT * FROM `{table}` WHERE {test} ORDER BY {order} LIMIT {left}");
+        // Only an equality makes a scan of one index stop after so many.
+        let text = format!("SELECT * FROM `{table}` WHERE _tenant = $tenant AND _key > $id ORDER BY _key LIMIT {left}");
         let values = run.run(text, vec![bind("tenant", behind.tenant.clone()), bind("id", behind.id.clone())]).await?;
         for row in values.into_iter().flat_map(rows) {
             found.push(row::to_record(collection, row)?);
         }
+        let next = if found.len() < limit { next_tenant(run, table, &behind.tenant).await? } else { None };
+        match next {
+            Some(tenant) => behind = Position { tenant, id: String::new() },
+            None => return Ok(found),
+        }
     }
-    Ok(found)
+}
+
+async fn next_tenant(run: &impl Run, table: &str, behind: &str) -> Result<Option<String>, Error> {
+    let text = format!("SELECT _tenant FROM `{table}` WHERE _tenant > $tenant ORDER BY _tenant LIMIT 1");
+    let values = run.run(text, vec![bind("tenant", behind.to_owned())]).await?;
+    let row = values.into_iter().next().and_then(first_row);
+    row.map(|row| Row::new(row)?.text("_tenant")).transpose()
 }
 
 /// How many records of every tenant there are.
@@ -129,9 +139,10 @@ pub async fn copy(run: &impl Run, new: &Collection, records: &[Record]) -> Resul
 /// # Errors
 /// What the database reports.
 pub async fn marks(run: &impl Run, marks: &str, limit: usize) -> Result<Vec<String>, Error> {
-    let text = format!("SELECT * FROM `{marks}` WHERE record != NONE LIMIT {limit}");
+    let text = format!("SELECT VALUE record::id(id) FROM `{marks}` WHERE stamp != NONE LIMIT {limit}");
     let values = run.run(text, Vec::new()).await?;
-    values.into_iter().flat_map(rows).map(|row| Row::new(row)?.text("record")).collect()
+    let text = |value| if let Stored::String(id) = value { Ok(id) } else { Err(Error::Corrupt("a mark without an id".to_owned())) };
+    values.into_iter().flat_map(rows).map(text).collect()
 }
 
 /// Copies records again: what there was under these ids goes, what is there now comes, and the marks are worked off.
@@ -149,8 +160,8 @@ pub async fn replace(run: &impl Run, new: &Collection, marks: &str, ids: &[Strin
 /// # Errors
 /// What the database reports.
 pub async fn evict(run: &impl Run, new: &Collection, marks: &str, id: &str) -> Result<(), Error> {
-    let binds = vec![bind("id", record_id(new.table(), id)), bind("mark", record_id(marks, id)), bind("marked", id.to_owned())];
-    run.run("DELETE $id RETURN NONE; UPSERT $mark CONTENT { record: $marked } RETURN NONE".to_owned(), binds).await.map(drop)
+    let binds = vec![bind("id", record_id(new.table(), id)), bind("mark", record_id(marks, id))];
+    run.run("DELETE $id RETURN NONE; UPSERT $mark SET stamp = rand::ulid() RETURN NONE".to_owned(), binds).await.map(drop)
 }
 
 /// The id of the copy, of another record, that has these values in the fields of a unique index.

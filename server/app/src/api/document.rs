@@ -26,6 +26,8 @@ mod examples;
 
 mod shared;
 
+mod hoist;
+
 mod unused;
 
 mod newer;
@@ -89,7 +91,7 @@ impl Document {
     pub(crate) fn render(ground: &Ground<'_>, wanted: &Wanted, audience: Audience<'_>) -> Result<Self, serde_json::Error> {
         let mut parts = fixed::read(ground.fixed)?;
         let whole = wanted.collections.is_none();
-        parts.schemas.extend(paths::batch::schemas());
+        parts.schemas.extend(paths::batch::schemas().into_iter().chain(paths::bulk::schemas()));
         if whole {
             parts.paths.insert(paths::batch::PATH.to_owned(), paths::batch::path());
         } else {
@@ -201,6 +203,8 @@ impl Parts {
 
     fn into_json(mut self, server_url: &str, version: Version) -> Value {
         self.schemas.extend(shared::schemas());
+        let mut parameters = shared::parameters();
+        parameters.extend(hoist::parameters(&mut self.paths));
         json!({
             "openapi": version.to_string(),
             "info": self.info,
@@ -209,7 +213,7 @@ impl Parts {
             "paths": self.paths,
             "components": {
                 "schemas": self.schemas,
-                "parameters": shared::parameters(),
+                "parameters": parameters,
                 "headers": shared::headers(),
                 "responses": shared::responses(),
                 "securitySchemes": shared::security_schemes(),

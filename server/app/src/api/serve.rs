@@ -86,7 +86,8 @@ fn taken(request: hyper::Request<Incoming>, arrival: &Arrival, trail: Trail, wit
         let body: BoxBody<Bytes, io::Error> = request.take_body().into();
         let receiving = Some(arrival.connection.receive());
         let renewed = streams(request.uri().path()).then_some(within);
-        let arriving = Arriving { body, receiving, trail: trail.clone(), limit: Box::pin(tokio::time::sleep(within)), renewed };
+        let limit = Box::pin(tokio::time::sleep(within));
+        let arriving = Arriving { body, receiving, trail: trail.clone(), limit, renewed, waiting: false };
         request.set_body(poem::Body::from(BoxBody::new(arriving)));
     }
     request.extensions_mut().insert(trail);
@@ -101,6 +102,8 @@ struct Arriving {
     limit: Pin<Box<Sleep>>,
     /// What is sent piece by piece has so much time for each piece.
     renewed: Option<Duration>,
+    /// Somebody waits for the next piece. Until then it is the server that takes its time.
+    waiting: bool,
 }
 
 impl Body for Arriving {
@@ -112,12 +115,18 @@ impl Body for Arriving {
         let frame = Pin::new(&mut this.body).poll_frame(context);
         match &frame {
             Poll::Pending => {
+                if let Some(within) = this.renewed.filter(|_| !this.waiting) {
+                    this.limit.as_mut().reset(Instant::now() + within);
+                }
+                this.waiting = true;
                 ready!(this.limit.as_mut().poll(context));
                 return Poll::Ready(Some(Err(io::ErrorKind::TimedOut.into())));
             }
             Poll::Ready(Some(Ok(_))) => {
-                if let Some(within) = this.renewed {
-                    this.limit.as_mut().reset(Instant::now() + within);
+                this.waiting = false;
+                if this.renewed.is_some() {
+                    // What is worked off while it arrives may take as long as it goes on arriving.
+                    this.trail.arrived();
                 }
             }
             Poll::Ready(Some(Err(_))) => {}

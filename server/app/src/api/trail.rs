@@ -165,6 +165,9 @@ fn class(method: &Method, path: &str) -> Class {
     }
 }
 
+/// Imports and exports are as long as they are: each piece of them has to come, or to be taken, in time.
+const STREAM_SECONDS: u64 = 7 * 24 * 3_600;
+
 /// True for what is sent or taken piece by piece for as long as it goes on.
 pub(super) fn streams(path: &str) -> bool {
     ["/import", "/export"].iter().any(|end| path.ends_with(end))
@@ -174,7 +177,10 @@ pub(super) fn streams(path: &str) -> bool {
 fn patience(config: &Config, path: &str) -> u64 {
     const MANAGEMENT: [&str; 6] = ["/api/collections", "/api/policies", "/api/roles", "/api/plugins", "/api/rules", "/api/deliveries"];
     let manages = MANAGEMENT.iter().any(|start| path.strip_prefix(start).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
-    if manages || streams(path) { config.management_seconds.max(config.request_seconds) } else { config.request_seconds }
+    if streams(path) {
+        return STREAM_SECONDS;
+    }
+    if manages { config.management_seconds.max(config.request_seconds) } else { config.request_seconds }
 }
 
 #[cfg(test)]
@@ -194,7 +200,7 @@ mod tests {
             (Method::POST, "/api/collections", Class::Write, 600),
             (Method::PATCH, "/api/collections/posts", Class::Write, 600),
             (Method::GET, "/api/collectionsx", Class::Read, 30),
-            (Method::POST, "/api/records/posts/import", Class::Write, 600),
+            (Method::POST, "/api/records/posts/import", Class::Write, STREAM_SECONDS),
         ];
         for (method, path, expected, seconds) in cases {
             assert_eq!((class(&method, path), patience(&config, path)), (expected, seconds), "{method} {path}");

@@ -133,12 +133,17 @@ async fn one(call: &Call, transaction: &Transaction, operation: &Operation, resu
         }
         Kind::Upsert => {
             may_upsert(call, &collection)?;
-            let on = key(call, &collection, &operation.on, &Pointer::field("on")).map_err(Failed::Operation)?;
+            let on = key(call, &collection, &operation.on, &Pointer::field("on")).map_err(in_body)?;
             let upsert = Upsert { key: &on, draft, manner: Manner::Merge, preconditions: &operation.preconditions };
             steps::upsert(call, transaction, &collection, upsert).await?
         }
     };
     Ok((outcome, Shown::after_write(call, &collection, record)))
+}
+
+/// What is wrong with a key is wrong with the body here, and no parameter of the query.
+fn in_body(error: Error) -> Failed {
+    Failed::Operation(if let Error::Query(violations) = error { Error::Invalid(violations) } else { error })
 }
 
 async fn change(

@@ -83,6 +83,7 @@ async fn take(call: &Call, collection: &Collection, import: &mut Import, rows: &
         let last = taken.is_empty();
         let call = auth::renewed(call).await?;
         if last {
+            import.end(rows.rest());
             return progress::finish(&call, import).await;
         }
         let started = std::time::Instant::now();

@@ -122,6 +122,28 @@ async fn a_write_and_the_switch_exclude_each_other() {
 }
 
 #[tokio::test]
+async fn a_mark_that_is_there_already_is_left_again() {
+    let (store, _) = seeded([1, 0, 0]).await;
+    let (watched, after) = (rows("rows-1", Some("marks-2")), rows("rows-2", None));
+    begin(&store, &after, "marks-2").await.expect("tables");
+    let next = |code: &str| row("a", 0, code);
+    records::update(&store, &watched, &next("one")).await.expect("a first write");
+    let writing = store.begin().await.expect("writing");
+    records::update(&writing, &watched, &next("two")).await.expect("a second write");
+    let copying = store.begin().await.expect("copying");
+    let found = current(&copying, &watched, &[id(0)]).await.expect("the first one");
+    replace(&copying, &after, "marks-2", &[id(0)], &found).await.expect("copied");
+    copying.commit().await.expect("it comes first");
+    assert!(matches!(writing.commit().await, Err(Error::Conflict)), "or the copy would stay as it is");
+    // Many at once leave as many marks.
+    let many: Vec<NewRecord> = (10..20).map(|number| row("a", number, &format!("c{number}"))).collect();
+    records::insert_all(&store, &watched, &many).await.expect("records");
+    let mut marked = marks(&store, "marks-2", 100).await.expect("marks");
+    marked.sort();
+    assert_eq!(marked, (10..20).map(id).collect::<Vec<_>>());
+}
+
+#[tokio::test]
 async fn a_mark_is_not_worked_off_while_its_record_is_written() {
     let (store, _) = seeded([1, 0, 0]).await;
     let (watched, after) = (rows("rows-1", Some("marks-2")), rows("rows-2", None));

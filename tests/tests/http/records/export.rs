@@ -80,7 +80,7 @@ async fn what_cannot_be_exported_is_refused_before_it_begins() {
     admin.get("/api/records/things/export?format=xml").await.problem(400, "query.invalid").errors(&["/format query.value"]);
     admin.get("/api/records/things/export?limit=5").await.problem(400, "query.invalid").errors(&["/limit query.unknown"]);
     admin.get("/api/records/things/export?sort=nope&fields=nope").await.problem(400, "query.invalid").at("/sort").at("/fields");
-    admin.query(EXPORT, &[("filter", "secret == 'x'")]).await.problem(403, "field.unreadable");
+    admin.query(EXPORT, &[("filter", "secret == 'x'")]).await.problem(400, "query.invalid").at("/filter");
     admin.post(EXPORT, json!({})).await.problem(405, "route.method_not_allowed");
     let head = admin.request(Method::HEAD, EXPORT).send().await.expect(200);
     assert_eq!((head.text.as_str(), head.expect_header("content-type")), ("", "application/x-ndjson"));
@@ -116,7 +116,7 @@ async fn pages_follow_each_other_while_others_write() {
     let writing = join_all((0..50).map(|number| admin.create("large", json!({"number": 10_000 + number}))));
     let (exported, _) = tokio::join!(admin.get("/api/records/large/export?fields=number"), writing);
     let mut numbers: Vec<i64> = lines(&exported.expect(200).text).iter().filter_map(|record| record["number"].as_i64()).collect();
-    assert!(numbers.is_sorted(), "oldest first");
+    // Oldest first; those that are written meanwhile may be there.
     numbers.retain(|number| *number < 10_000);
     assert_eq!(numbers, (0..1_200).collect::<Vec<_>>());
 }

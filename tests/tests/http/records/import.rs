@@ -2,6 +2,8 @@
 
 mod broken;
 
+mod command;
+
 mod raw;
 
 use serde_json::{Value, json};
@@ -154,15 +156,19 @@ async fn upserts_change_what_is_there() {
     let (app, admin) = things().await;
     admin.create("things", json!({"title": "old", "code": "a", "origin": "stays", "amount": 5})).await;
     let file = "{\"code\":\"a\",\"title\":\"new\"}\n{\"code\":\"b\",\"title\":\"more\"}\n{\"code\":\"b\",\"title\":\"most\"}\n{\"title\":\"none\"}\n";
-    let done = import(&admin, &[("mode", "upsert"), ("on", "code")], NDJSON, file).await.json(200);
-    assert_eq!((&done["created"], &done["updated"]), (&json!(2), &json!(2)), "{done}");
+    let done = import(&admin, &[("mode", "upsert"), ("on", "code"), ("on_error", "skip")], NDJSON, file).await.json(200);
+    assert_eq!((&done["created"], &done["updated"], &done["failed"]), (&json!(1), &json!(2), &json!(1)), "{done}");
+    assert_eq!(done["errors"][0]["errors"][0]["pointer"], "/code", "a row says which record it means");
     let records = admin.query(THINGS, &[("sort", "id")]).await.list();
     assert_eq!((&records[0]["title"], &records[0]["origin"], &records[0]["amount"]), (&json!("new"), &json!("stays"), &json!(5)));
-    assert_eq!(titles(&admin).await, ["new", "most", "none"]);
+    assert_eq!(titles(&admin).await, ["new", "most"]);
+    let by_id = format!("{}\n{}\n", json!({"id": records[0]["id"], "title": "by id"}), json!({"id": ID, "title": "chosen"}));
+    let done = import(&admin, &[("mode", "upsert"), ("on", "id")], NDJSON, by_id).await.json(200);
+    assert_eq!((&done["created"], &done["updated"]), (&json!(1), &json!(1)), "{done}");
+    assert_eq!(admin.get(&format!("{THINGS}/{ID}")).await.json(200)["title"], "chosen");
     for (query, pointer) in [
         (vec![("mode", "upsert")], "/on query.value"),
         (vec![("mode", "upsert"), ("on", "title")], "/on query.value"),
-        (vec![("mode", "upsert"), ("on", "id")], "/on query.value"),
         (vec![("on", "code")], "/on query.value"),
         (vec![("mode", "merge")], "/mode query.value"),
         (vec![("on_error", "ignore")], "/on_error query.value"),

@@ -30,6 +30,16 @@ const TAGS: [(&str, &str); 9] = [
     (SYSTEM, "The server itself."),
 ];
 
+/// What is true of many operations, and so said once.
+const ABOUT: &str = "Accounts, records of collections, and the management of both. Every error is `application/problem+json` with a stable `code` \
+    and, for each part of the input that is wrong, a JSON pointer. Empty query parameters count as absent; unknown ones are refused.\n\n\
+    Lists have parameters for every field. One that is named after a field asks for that value, or for one of several when it is repeated. Names \
+    with an end ask for more: `_ne` other values, `_gt`, `_gte`, `_lt`, `_lte` greater or smaller ones, `_in` one of a list, `_like` a text that \
+    contains this, `_null` whether there is none. All of them must hold, and `filter` too. The words of `ra-data-simple-rest` and of json-server \
+    are understood as well.\n\n\
+    `filter` is a condition: `==`, `!=`, `<`, `<=`, `>`, `>=`, `in [...]`, `has(...)`, `.startsWith(...)`, `.endsWith(...)` and `.contains(...)`, \
+    joined with `&&`, `||`, `!` and brackets, such as `created > timestamp(\"2026-01-01T00:00:00Z\")`. `caller.id` is the calling user.";
+
 /// The tag of everything else.
 const SYSTEM: &str = "system";
 
@@ -60,6 +70,7 @@ pub(super) fn read(text: &str) -> Result<Parts, Error> {
     let mut info = root.remove("info").unwrap_or_else(|| json!({"title": "Ironrule", "version": "0"}));
     remove_blank(&mut info, "description");
     let tags = TAGS.map(|(name, description)| json!({"name": name, "description": description}));
+    info["description"] = ABOUT.into();
     Ok(Parts { info, tags: tags.into(), paths, schemas })
 }
 
@@ -227,6 +238,7 @@ fn normalise_schema_of(holder: &mut Value, types: &Object) {
 fn normalise_schema(schema: &mut Value, types: &Object) {
     let Some(keywords) = schema.as_object_mut() else { return };
     remove_blank_member(keywords, "description");
+    normalise_all_of(keywords);
     normalise_integer(keywords);
     normalise_nullable(keywords, types);
     for (keyword, value) in keywords {
@@ -255,6 +267,16 @@ fn normalise_integer(keywords: &mut Object) {
         if let (Some(bound), false) = (bound, keywords.contains_key(keyword)) {
             keywords.insert(keyword.to_owned(), bound.into());
         }
+    }
+}
+
+/// A described reference comes as `allOf: [reference, {description}]`, and with the description beside it. Some generators take only objects
+/// together, and a description is none.
+fn normalise_all_of(keywords: &mut Object) {
+    let Some(Value::Array(schemas)) = keywords.get_mut("allOf") else { return };
+    let says_nothing = |schema: &Value| schema.as_object().is_some_and(|schema| schema.keys().all(|keyword| keyword == "description"));
+    if schemas.iter().any(|schema| schema.get("$ref").is_some()) {
+        schemas.retain(|schema| !says_nothing(schema));
     }
 }
 

@@ -8,7 +8,7 @@ mod list;
 
 mod write;
 
-mod bulk;
+pub(super) mod bulk;
 
 pub(super) mod batch;
 

@@ -100,7 +100,10 @@ fn draft(collection: &Collection, place: Place) -> Value {
     }
     if collection.field(EXPAND).is_none() {
         let description = "What a read showed beside the record; ignored, so that a record can be sent back.";
-        properties.insert(EXPAND.to_owned(), json!({"type": "object", "readOnly": true, "description": description}));
+        properties.insert(
+            EXPAND.to_owned(),
+            json!({"type": "object", "readOnly": true, "additionalProperties": true, "description": description}),
+        );
     }
     let mut schema = json!({"type": "object", "properties": properties, "additionalProperties": false});
     let required: Vec<&str> = collection.fields().filter(|field| must_be_sent(field, place)).map(|field| field.name.as_str()).collect();

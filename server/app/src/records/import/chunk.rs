@@ -1,9 +1,6 @@
 //! One chunk of rows: each through the story of its write, all in one transaction together with how far the file is then.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
 use model::{Action, Collection, Draft, Key, Record, key::Wanted};
 use store::Transaction;
@@ -13,12 +10,12 @@ use super::{
         Outcome, Preconditions,
         commit::{Share, committed, tried},
         passwords,
-        steps::{self, Authority, Manner, Upsert},
+        steps::{self, Authority, Manner, Pace, Upsert},
     },
     progress::{self, Counts, Import},
     rows::Row,
 };
-use crate::{Error, call::Call};
+use crate::{Error, Place, call::Call};
 
 /// How many rows a chunk has at most, and at least when rows take long.
 const ROWS_MAX: usize = 200;
@@ -68,22 +65,31 @@ pub(super) async fn commit(call: &Call, next: &Import, rows: &[Row]) -> Result<T
     if let Some((row, violation)) = rows.iter().enumerate().find_map(|(index, row)| Some((index, row.draft.as_ref().err()?))) {
         return Ok(Taken::Refused { row, error: Error::Body(violation.clone()) });
     }
-    let drafts = &sealed(call, next, rows).await?;
-    let failed: &Mutex<Option<usize>> = &Mutex::default();
+    let drafts = sealed(call, next, rows).await?;
+    match write(call, next, &drafts, Pace::Together).await {
+        // Of many that are written at once it is not known which one is in the way.
+        Err((None, Error::NotUnique(_))) => outcome(write(call, next, &drafts, Pace::OneByOne).await),
+        written => outcome(written),
+    }
+}
+
+fn outcome(written: Result<Counts, (Option<usize>, Error)>) -> Result<Taken, Error> {
+    match written {
+        Ok(counts) => Ok(Taken::Committed(counts)),
+        Err((_, Error::Conflict)) => Ok(Taken::Conflict),
+        Err((Some(row), error)) => Ok(Taken::Refused { row, error }),
+        Err((None, error)) => Err(error),
+    }
+}
+
+/// Writes the rows in a transaction. An error says with which row, if that is known.
+async fn write(call: &Call, next: &Import, drafts: &[Draft], pace: Pace) -> Result<Counts, (Option<usize>, Error)> {
     let steps = |call: Call, transaction: Transaction| async move {
-        set(failed, None);
         let write = Write::new(&call, &transaction, next)?;
         if !next.dry_run {
             progress::check_held(&transaction, next).await?;
         }
-        let mut counts = Counts::default();
-        for (index, draft) in drafts.iter().enumerate() {
-            let outcome = write.row(draft.clone()).await;
-            match outcome.inspect_err(|error| set(failed, Some(index).filter(|_| is_of_row(error))))? {
-                Outcome::Created => counts.created += 1,
-                Outcome::Done => counts.updated += 1,
-            }
-        }
+        let counts = write.rows(drafts, pace).await?;
         if !next.dry_run {
             let mut noted = next.clone();
             noted.count(counts);
@@ -95,18 +101,13 @@ pub(super) async fn commit(call: &Call, next: &Import, rows: &[Row]) -> Result<T
         true => tried(call, Share::WithOthers, steps).await,
         false => committed(call, Share::WithOthers, steps).await,
     };
-    let failed = failed.lock().unwrap_or_else(PoisonError::into_inner).take();
-    match (written, failed) {
-        (Ok(counts), _) => Ok(Taken::Committed(counts)),
-        (Err(Error::Conflict), _) => Ok(Taken::Conflict),
-        (Err(error), Some(row)) => Ok(Taken::Refused { row, error }),
-        (Err(error), None) => Err(error),
-    }
-}
-
-fn set<T>(slot: &Mutex<T>, value: T) {
-    // Nobody panics while the lock is held.
-    *slot.lock().unwrap_or_else(PoisonError::into_inner) = value;
+    written.map_err(|error| match error {
+        Error::At { place: Place::Item { item, .. }, error } if is_of_row(&error) => {
+            (item.as_str().trim_start_matches('/').parse().ok(), *error)
+        }
+        Error::At { error, .. } => (None, *error),
+        error => (None, error),
+    })
 }
 
 /// True for what another row might not end with. A plugin that breaks may have been broken by this one.
@@ -157,26 +158,34 @@ impl<'a> Write<'a> {
         Ok(Self { call, transaction, collection, key, authority })
     }
 
-    async fn row(&self, draft: Draft) -> Result<Outcome, Error> {
-        let (call, transaction, collection) = (self.call, self.transaction, &self.collection);
-        match (&self.authority, &self.key) {
-            (Some(authority), None) => {
-                steps::create(call, transaction, collection, authority.clone(), draft).await?;
-                Ok(Outcome::Created)
-            }
-            (Some(_), Some(key)) => {
-                let upsert = Upsert { key, draft, manner: Manner::Merge, preconditions: Preconditions::NONE };
-                Ok(steps::upsert(call, transaction, collection, upsert).await?.1)
-            }
-            (None, key) => {
-                let stored = match key {
-                    Some(key) => self.stored(key, &draft).await?,
-                    None => None,
-                };
-                steps::restore(call, transaction, collection, draft, stored.as_ref()).await?;
-                Ok(if stored.is_some() { Outcome::Done } else { Outcome::Created })
+    async fn rows(&self, drafts: &[Draft], pace: Pace) -> Result<Counts, Error> {
+        let mut counts = Counts::default();
+        if let (Some(authority), None) = (&self.authority, &self.key) {
+            let created = steps::create_all(self.call, self.transaction, &self.collection, authority, drafts.to_vec(), pace).await?;
+            counts.created = created.len() as u64;
+            return Ok(counts);
+        }
+        for (index, draft) in drafts.iter().enumerate() {
+            match self.row(draft.clone()).await.map_err(|error| error.at(Place::element(index)))? {
+                Outcome::Created => counts.created += 1,
+                Outcome::Done => counts.updated += 1,
             }
         }
+        Ok(counts)
+    }
+
+    async fn row(&self, draft: Draft) -> Result<Outcome, Error> {
+        let (call, transaction, collection) = (self.call, self.transaction, &self.collection);
+        if let (Some(_), Some(key)) = (&self.authority, &self.key) {
+            let upsert = Upsert { key, draft, manner: Manner::Merge, preconditions: Preconditions::NONE };
+            return Ok(steps::upsert(call, transaction, collection, upsert).await?.1);
+        }
+        let stored = match &self.key {
+            Some(key) => self.stored(key, &draft).await?,
+            None => None,
+        };
+        steps::restore(call, transaction, collection, draft, stored.as_ref()).await?;
+        Ok(if stored.is_some() { Outcome::Done } else { Outcome::Created })
     }
 
     /// The record that a row restores, whoever may see it.

@@ -172,6 +172,12 @@ impl Import {
         self.next_line = row.next_line;
     }
 
+    /// Takes what follows the last row.
+    pub(super) fn end(&mut self, rest: &[u8]) {
+        self.hasher.update(rest);
+        self.bytes += rest.len() as u64;
+    }
+
     /// Takes a row that is refused: it is passed over if the import goes on behind it, else it can be mended and sent again.
     pub(super) fn refuse(&mut self, row: &Row, error: &Error) {
         if self.on_error == OnError::Stop {

@@ -144,20 +144,22 @@ impl<'a> Rows<'a> {
             Format::Ndjson => self.parse_line(),
             Format::Csv => self.parse_cells(collection)?,
         };
-        if row.is_none() && self.buffer.len() > self.row_max {
-            return Err(self.row_too_large());
-        }
         match row {
-            Some(row) if row.raw.len() > self.row_max => Err(self.row_too_large()),
+            None if self.buffer.len() > self.row_max => Err(self.row_too_large(self.line)),
+            Some(row) if row.raw.len() > self.row_max => Err(self.row_too_large(row.line)),
             row => Ok(row),
         }
     }
 
-    fn row_too_large(&self) -> Error {
+    fn row_too_large(&self, line: u64) -> Error {
         let mut violations = Violations::default();
-        let message = format!("the row at line {} has more than {} bytes", self.line, self.row_max);
-        violations.add(Pointer::root().join(self.line), "row.too_large", message);
+        violations.add(Pointer::root().join(line), "row.too_large", format!("the row at line {line} has more than {} bytes", self.row_max));
         Error::RowTooLarge { max: self.row_max, violations }
+    }
+
+    /// What came after the last row: ends of lines.
+    pub(super) fn rest(&self) -> &[u8] {
+        &self.buffer
     }
 
     /// The line that holds something, with the empty ones before it.

@@ -7,7 +7,7 @@ use super::{
     Describe, answer, list, responses, schema_ref, shared,
     write::{BODY_ERRORS, body},
 };
-use crate::api::document::{examples, fields::Place};
+use crate::api::document::{Object, examples, fields::Place};
 
 impl Describe<'_> {
     pub(super) fn update_all(&self) -> Value {
@@ -46,9 +46,20 @@ impl Describe<'_> {
 }
 
 fn report() -> Value {
+    let mut good = answer("What was done.", schema_ref(REPORT));
+    good["headers"] = json!({"Idempotency-Replayed": shared::header("IdempotencyReplayed")});
+    good
+}
+
+/// The name of the schema of what writes by filter answer.
+const REPORT: &str = "WriteReport";
+
+/// The schemas that these operations refer to.
+pub(in crate::api::document) fn schemas() -> Object {
     let count = |description: &str| json!({"type": "integer", "format": "int32", "minimum": 0, "description": description});
     let schema = json!({
         "type": "object",
+        "description": "What a write by filter has done.",
         "required": ["matched", "changed", "ids", "dry_run"],
         "properties": {
             "matched": count("How many records the filter means."),
@@ -57,7 +68,5 @@ fn report() -> Value {
             "dry_run": {"type": "boolean", "description": "Whether it was only tried."},
         },
     });
-    let mut good = answer("What was done.", schema);
-    good["headers"] = json!({"Idempotency-Replayed": shared::header("IdempotencyReplayed")});
-    good
+    Object::from_iter([(REPORT.to_owned(), schema)])
 }

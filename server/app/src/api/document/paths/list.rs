@@ -26,11 +26,8 @@ impl Describe<'_> {
             "X-Total-Count": shared::header("TotalCount"),
             "Content-Range": shared::header("ContentRange"),
         });
-        let description = "The records that the caller may read, a page at a time; newest first unless `sort` says otherwise. A parameter that \
-                           is named after a field asks for that value, or for one of several when it is repeated. Names with an end ask for \
-                           more: `_ne` other values, `_gt`, `_gte`, `_lt`, `_lte` greater or smaller ones, `_in` one of a list, `_like` a text that \
-                           contains this, `_null` whether there is none. All of them must hold, and `filter` too. The words of \
-                           `ra-data-simple-rest` and of json-server are understood as well.";
+        let description = "The records that the caller may read, a page at a time; newest first unless `sort` says otherwise. The parameters \
+                           of fields are explained in the description of this document.";
         let mut operation = self.operation("list", &format!("List records of {name}"), description);
         let mut parameters = vec![
             filter(self.collection),
@@ -64,9 +61,8 @@ pub(super) fn of_one(sight: &Sight, catalog: &Catalog) -> Value {
 /// The condition that records must fulfil.
 pub(super) fn filter(collection: &Collection) -> Value {
     let description = format!(
-        "Only records for which this condition is true: `==`, `!=`, `<`, `<=`, `>`, `>=`, `in [...]`, `has(...)`, `.startsWith(...)`, \
-         `.endsWith(...)` and `.contains(...)`, joined with `&&`, `||`, `!` and brackets, such as `created > \
-         timestamp(\"2026-01-01T00:00:00Z\")`. `caller.id` is the calling user. Fields: {}.",
+        "Only records for which this condition is true, such as `created > timestamp(\"2026-01-01T00:00:00Z\")`; its language is in the \
+         description of this document. Fields: {}.",
         named(collection, |_, _| true)
     );
     query("filter", &description)

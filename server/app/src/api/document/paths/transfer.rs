@@ -52,9 +52,9 @@ fn parameters(collection: &Collection) -> Value {
         let schema = json!({"type": "boolean", "default": false});
         json!({"name": name, "in": "query", "required": false, "description": description, "schema": schema})
     };
-    let unique = collection.fields().filter(|field| field.unique && !field.is_secret()).map(|field| format!("`{}`", field.name));
-    let unique: Vec<String> = unique.chain(["with `raw` also `id`".to_owned()]).collect();
-    let on = format!("The unique field by which `mode=upsert` finds the record of a row: {}.", unique.join(", "));
+    let unique = collection.indexes().into_iter().filter(|index| index.unique).map(|index| format!("`{}`", index.fields.join(",")));
+    let unique: Vec<String> = ["`id`".to_owned()].into_iter().chain(unique).collect();
+    let on = format!("By what `mode=upsert` finds the record of a row: {}.", unique.join(", "));
     let import = "The id of an import that goes on, or of the one that begins: a ULID. Send the same file.";
     json!([
         choice("mode", ["create", "upsert"], "What a row becomes: a new record, or a change of the one that it names if there is one."),
