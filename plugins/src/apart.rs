@@ -17,12 +17,12 @@ use tokio::task::JoinHandle;
 /// What a guest may compute before it has to go.
 pub(crate) const AFTER: Duration = Duration::from_millis(5);
 /// How many times as long a call may take there, with all of its waiting for its turn.
-pub(crate) const PATIENCE: u32 = 4;
+pub(crate) const PATIENCE: u32 = 5;
 /// How long a rule begins there after the last time that it was sent there.
 const REMEMBERED: Duration = Duration::from_secs(2);
 /// Lets everybody else go first, and still gets a turn.
 #[cfg(target_os = "linux")]
-const NICE: i32 = 10;
+const NICE: i32 = 5;
 
 /// None if the machine has no threads for it; then guests stay where they are.
 static THREADS: LazyLock<Option<Runtime>> = LazyLock::new(|| {

@@ -16,8 +16,8 @@ pub(crate) const SLOTS: u32 = 128;
 /// The most that a guest can have, whatever its limits say.
 pub(crate) const MEMORY_MAX_BYTES: usize = 64 << 20;
 /// Core instances, memories and tables of one component. A component that brings a language runtime consists of more than
-/// 20 core instances. The pool holds as much for every slot, so that nobody finds it empty because of another one's component.
-const CORE_INSTANCES: u32 = 32;
+/// 20 core instances, one with CPython of 38. The pool holds as much for every slot, so that nobody finds it empty because of another one's component.
+const CORE_INSTANCES: u32 = 48;
 const MEMORIES: u32 = 2;
 const TABLES: u32 = 4;
 /// Entries of a guest's tables; the JavaScript engines need thousands.

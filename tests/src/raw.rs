@@ -135,6 +135,20 @@ impl Raw {
         self.answer().await
     }
 
+    /// Reads a path from a server that may refuse the connection. None if it ends without a word.
+    ///
+    /// # Panics
+    /// When it answers with something else than HTTP.
+    pub async fn try_ask(&mut self, path: &str) -> Option<RawAnswer> {
+        let _ = self.send(request("GET", path, &[], "")).await;
+        while !self.unread.windows(4).any(|window| window == b"\r\n\r\n") {
+            if !self.more().await {
+                return None;
+            }
+        }
+        Some(self.answer().await)
+    }
+
     /// Reads the next answer. Those that only announce it (1xx) are left out.
     ///
     /// # Panics

@@ -1,12 +1,12 @@
 //! What a client sent: an object of the right shape and size, not yet checked against any collection.
 
 use crate::{
-    value::{Object, Value},
+    value::{MEMBERS_MAX, Object, TOO_MANY_MEMBERS, Value},
     violation::{Pointer, Violation},
 };
 
 /// How many fields a draft may have.
-pub const KEYS_MAX: usize = 1_000;
+pub const KEYS_MAX: usize = MEMBERS_MAX;
 
 /// How many records one request may write.
 pub const RECORDS_MAX: usize = 1_000;
@@ -24,8 +24,7 @@ impl Draft {
     /// # Errors
     /// A violation with the code `body.malformed`, `body.shape` or `body.too_many_keys`.
     pub fn parse(body: &[u8]) -> Result<Draft, Violation> {
-        let value = Value::from_json(body).map_err(|error| Violation::new(Pointer::root(), "body.malformed", error.to_string()))?;
-        Self::from_value(value)
+        Self::from_value(Value::from_json(body).map_err(|error| unreadable(&error))?)
     }
 
     /// Takes a value that must be an object.
@@ -66,7 +65,7 @@ impl Drafts {
     /// # Errors
     /// As in [`Draft::parse`], with the position in front of the pointer; `body.too_many_records`.
     pub fn parse(body: &[u8]) -> Result<Drafts, Violation> {
-        match Value::from_json(body).map_err(|error| Violation::new(Pointer::root(), "body.malformed", error.to_string()))? {
+        match Value::from_json(body).map_err(|error| unreadable(&error))? {
             Value::List(values) => Self::many(values, &Pointer::root()).map(Drafts::Many),
             other => Draft::from_value(other).map(Drafts::One),
         }
@@ -88,6 +87,14 @@ impl Drafts {
         };
         values.into_iter().enumerate().map(draft).collect()
     }
+}
+
+/// Why a body cannot be read.
+#[must_use]
+pub fn unreadable(error: &serde_json::Error) -> Violation {
+    let message = error.to_string();
+    let code = if message.starts_with(TOO_MANY_MEMBERS) { "body.too_many_keys" } else { "body.malformed" };
+    Violation::new(Pointer::root(), code, message)
 }
 
 fn merge(target: &mut Value, patch: Value) {

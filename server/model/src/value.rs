@@ -105,7 +105,7 @@ impl Value {
         }
     }
 
-    /// Reads JSON text. Duplicate keys, numbers that are not finite and nesting beyond [`DEPTH_MAX`] are errors.
+    /// Reads JSON text. Duplicate keys, more than [`MEMBERS_MAX`] of them, numbers that are not finite and nesting beyond [`DEPTH_MAX`] are errors.
     ///
     /// # Errors
     /// What is wrong and where (line and column), as serde_json says it.
@@ -126,6 +126,12 @@ const MEMBERS_USUAL: usize = 12;
 
 /// How deep lists and objects may nest in anything a client sends.
 pub const DEPTH_MAX: usize = 32;
+
+/// How many members an object may have in anything a client sends.
+pub const MEMBERS_MAX: usize = 1_000;
+
+/// How the error about it begins.
+pub(crate) const TOO_MANY_MEMBERS: &str = "more than 1000 keys in an object";
 
 fn compare_integer_number(integer: i64, number: f64) -> Ordering {
     if number >= 9_223_372_036_854_775_808.0 {
@@ -246,6 +252,10 @@ impl<'de> Visitor<'de> for Seed {
         let inner = self.inner()?;
         let mut object = Object::with_capacity(MEMBERS_USUAL);
         while let Some(key) = access.next_key::<String>()? {
+            // At once: the rest may be long, and is not worth being looked at.
+            if object.len() >= MEMBERS_MAX {
+                return Err(A::Error::custom(TOO_MANY_MEMBERS));
+            }
             match object.entry(key) {
                 Entry::Vacant(slot) => slot.insert(access.next_value_seed(inner)?),
                 Entry::Occupied(slot) => return Err(A::Error::custom(format_args!("duplicate key `{}`", slot.key()))),
@@ -297,6 +307,10 @@ mod tests {
         check("18446744073709551615", Ok("\"18446744073709551615\""));
         check(r#"{"a":1,"a":2}"#, Err("duplicate key `a`"));
         check("1e999", Err("out of range"));
+        let many = |count: usize| format!("{{{}}}", (0..count).map(|key| format!("\"k{key}\":1")).collect::<Vec<_>>().join(","));
+        check(&many(MEMBERS_MAX), Ok(&many(MEMBERS_MAX)));
+        check(&many(MEMBERS_MAX + 1), Err(TOO_MANY_MEMBERS));
+        check(&format!("[{}]", many(MEMBERS_MAX + 1)), Err(TOO_MANY_MEMBERS));
         check(&"[".repeat(40), Err("nested deeper than 32 levels"));
         check("[1,", Err("EOF"));
     }

@@ -38,6 +38,8 @@ mod bulk;
 
 mod batch;
 
+mod ruled;
+
 mod access;
 
 mod export;

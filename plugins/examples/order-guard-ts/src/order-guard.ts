@@ -1,12 +1,7 @@
 // The twin of ../order-guard in TypeScript: the same rule, the same codes and messages, the same fixtures.
 import { beforeWrite, definePlugin, log, records, type Context } from "@ironrule/rules";
+import type { Orders, Products } from "./collections.ts";
 import { type Decimal, decimal, equal, plusTimes, shown } from "./decimal.ts";
-
-interface Product {
-  price: string;
-  stock: number;
-  active: boolean;
-}
 
 interface Item {
   position: number;
@@ -16,7 +11,7 @@ interface Item {
 
 /** A product with all that an order wants of it. */
 interface Line extends Item {
-  found: Product | null;
+  found: Products | null;
 }
 
 const ITEMS_MAX = 100;
@@ -29,7 +24,7 @@ export const rules = definePlugin({
   rules: [beforeWrite({ name: "place-order", collections: ["orders"], operations: ["create"], run: placeOrder })],
 });
 
-function placeOrder(context: Context) {
+function placeOrder(context: Context<Orders>) {
   const order = context.after ?? {};
   const problems = new Problems(context);
   const items = readItems(order.items, problems);
@@ -42,7 +37,7 @@ function placeOrder(context: Context) {
   if (problems.found) return;
 
   for (const { product, quantity, found } of lines) {
-    if (found) records.update("products", product, { stock: found.stock - quantity });
+    if (found) records.update<Products>("products", product, { stock: found.stock - quantity });
   }
   log.info(`placed order \`${context.id}\` of ${lines.length} products for ${shown(total)}`);
   context.patch({ ...(order.total == null && { total: shown(total) }), ...(order.status == null && { status: "placed" }) });
@@ -50,7 +45,7 @@ function placeOrder(context: Context) {
 
 class Problems {
   found = false;
-  constructor(private readonly context: Context) {}
+  constructor(private readonly context: Context<Orders>) {}
   add(path: string, code: string, message: string, params?: object) {
     this.found = true;
     this.context.fail(path, code, message, params);
@@ -86,7 +81,7 @@ function linesOf(items: Item[]): Line[] {
     else lines.set(item.product, { ...item, found: null });
   }
   const all = [...lines.values()];
-  const products = all.length === 0 ? [] : records.getMany<Product>("products", all.map((line) => line.product));
+  const products = all.length === 0 ? [] : records.getMany<Products>("products", all.map((line) => line.product));
   all.forEach((line, at) => (line.found = products[at] ?? null));
   return all;
 }

@@ -162,7 +162,13 @@ impl<E: Endpoint> Endpoint for Boundary<E> {
         let path = request.uri().path().to_owned();
         let response = match self.answered(request, &asked).await {
             Ok(Ok(response)) => response,
-            Ok(Err(error)) => self.problem(&error, &path, trail.id()),
+            Ok(Err(error)) => {
+                // The limit that was met is the one to tell of.
+                if let Some(Error::RateLimited(told)) = error.downcast_ref() {
+                    trail.rated(Some(*told));
+                }
+                self.problem(&error, &path, trail.id())
+            }
             Err(_) => problem::response(&Error::Internal("a panic".to_owned()), trail.id()),
         };
         Ok(self.finished(response, asked))
@@ -190,26 +196,19 @@ impl<E: Endpoint> Boundary<E> {
         let trail = &asked.trail;
         let story = Arc::clone(trail.commitment()).scope(AssertUnwindSafe(self.story(request, trail)).catch_unwind());
         tokio::pin!(story);
-        loop {
-            let deadline = trail.deadline();
-            tokio::select! {
-                biased;
-                outcome = &mut story => return outcome,
-                () = tokio::time::sleep_until(deadline) => {}
-            }
-            let seconds = trail.within().as_secs();
-            // The body has come meanwhile.
-            if trail.deadline() > deadline {
-                continue;
-            }
-            if trail.commitment().give_up() {
-                return Ok(Err(Error::TimedOut { seconds }.into()));
-            }
-            let late = problem::response(&Error::Late { seconds }, trail.id());
-            trail.answer(self.with_headers(late, asked));
-            tracing::warn!(request = %trail.id(), "a request was answered before its commit was over");
-            return story.await;
+        tokio::select! {
+            biased;
+            outcome = &mut story => return outcome,
+            () = trail.over() => {}
         }
+        let seconds = trail.within().as_secs();
+        if trail.commitment().give_up() {
+            return Ok(Err(Error::TimedOut { seconds }.into()));
+        }
+        let late = problem::response(&Error::Late { seconds }, trail.id());
+        trail.answer(self.with_headers(late, asked));
+        tracing::warn!(request = %trail.id(), "a request was answered before its commit was over");
+        story.await
     }
 
     async fn story(&self, request: Request, trail: &Trail) -> poem::Result<Response> {

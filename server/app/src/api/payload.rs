@@ -85,7 +85,7 @@ pub(super) struct Documented<D> {
 impl<D> Documented<D> {
     /// Reads the body as `T`. Unknown members are for `T` to refuse.
     pub(super) fn parse<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        let malformed = |error: serde_json::Error| Error::Body(Violation::new(Pointer::root(), "body.malformed", error.to_string()));
+        let malformed = |error: serde_json::Error| Error::Body(model::draft::unreadable(&error));
         // Serde's own reading would let duplicate keys and deep nesting pass, and take a list for an object whose members are in its order.
         if !matches!(Value::from_json(&self.bytes).map_err(malformed)?, Value::Object(_)) {
             return Err(Error::Body(Violation::new(Pointer::root(), "body.shape", "expected a JSON object")));

@@ -10,7 +10,10 @@ use std::{
 use model::Principal;
 use poem::{Response, http::Method};
 use store::Commitment;
-use tokio::{sync::oneshot, time::Instant};
+use tokio::{
+    sync::{Notify, oneshot},
+    time::Instant,
+};
 
 use crate::{
     config::Config,
@@ -31,6 +34,7 @@ struct Inner {
     class: Class,
     within: Duration,
     deadline: Mutex<Instant>,
+    sooner: Notify,
     commitment: Arc<Commitment>,
     principal: OnceLock<&'static str>,
     rate: Mutex<Option<Told>>,
@@ -64,6 +68,7 @@ impl Trail {
             class: class(begin.method, begin.path),
             within,
             deadline: Mutex::new(began + within + body),
+            sooner: Notify::new(),
             commitment: Arc::default(),
             principal: OnceLock::new(),
             rate: Mutex::default(),
@@ -101,13 +106,25 @@ impl Trail {
         self.0.within
     }
 
-    pub(super) fn deadline(&self) -> Instant {
+    fn deadline(&self) -> Instant {
         *lock(&self.0.deadline)
     }
 
     /// Notes that the request has arrived as a whole.
     pub(super) fn arrived(&self) {
         *lock(&self.0.deadline) = Instant::now() + self.0.within;
+        self.0.sooner.notify_one();
+    }
+
+    /// Waits until the time is over.
+    pub(super) async fn over(&self) {
+        loop {
+            let deadline = self.deadline();
+            tokio::select! {
+                () = tokio::time::sleep_until(deadline) => return,
+                () = self.0.sooner.notified() => {}
+            }
+        }
     }
 
     pub(super) fn commitment(&self) -> &Arc<Commitment> {

@@ -23,6 +23,9 @@ use super::{
 /// Hostile calls at a time.
 const CLIENTS: usize = 32;
 
+/// Of so many honest calls the first writes, and the others read what it wrote.
+const READS: usize = 50;
+
 /// What allocators keep at their own discretion.
 const SLACK_BYTES: usize = 96 << 20;
 
@@ -70,7 +73,7 @@ async fn storm(admin: &Client, calls: usize) -> (BTreeMap<String, usize>, usize)
                 let problem = admin.post(NOTES, json!({"behaviour": behaviour})).await.any_problem();
                 // On a busy machine the time may be over before anything else.
                 let code = problem.code().to_owned();
-                assert!(code == expected || code == "plugin.timeout", "{behaviour}: {}", problem.answer);
+                assert!([expected, "plugin.timeout", "plugin.wall"].contains(&code.as_str()), "{behaviour}: {}", problem.answer);
                 *codes.lock().expect("nobody panicked").entry(code).or_default() += 1;
             }
         }))
@@ -78,10 +81,16 @@ async fn storm(admin: &Client, calls: usize) -> (BTreeMap<String, usize>, usize)
         over.store(true, Relaxed);
     };
     let honest = async {
-        let mut honest = 0;
+        let (mut honest, mut path) = (0, String::new());
         while !over.load(Relaxed) {
-            let thing = admin.create("things", json!({"number": honest})).await;
-            assert_eq!(thing["number"], honest);
+            let number = honest / READS * READS;
+            let thing = match honest % READS {
+                // Few, because what they keep in the memory of the server is no trace of the hostile ones.
+                0 => admin.create("things", json!({"number": number})).await,
+                _ => admin.get(&path).await.json(200),
+            };
+            assert_eq!(thing["number"], number);
+            path = format!("/api/records/things/{}", thing["id"].as_str().expect("an id"));
             honest += 1;
         }
         honest

@@ -1,10 +1,21 @@
 //! HTTPS with a certificate from files.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, sync::Arc};
 
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use reqwest::{Certificate, Client, Version};
 use tests::{Options, Raw, Server, eventually, run};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+use tokio_rustls::{
+    TlsConnector,
+    rustls::{
+        self,
+        pki_types::{CertificateDer, ServerName, pem::PemObject},
+    },
+};
 
 /// A server with certificate files in a folder of its own.
 struct Https {
@@ -42,11 +53,26 @@ async fn both_versions_of_http_over_tls() {
     let https = start(folder);
     assert!(https.server.address().starts_with("https://"), "{}", https.server.address());
     let answer = client.get(format!("{}/readyz", https.server.address())).send().await.expect("an answer");
-    assert_eq!((answer.status().as_u16(), answer.version()), (200, Version::HTTP_2));
+    assert_eq!((answer.status().as_u16(), answer.version()), (200, Version::HTTP_11));
     assert_eq!(answer.headers()["strict-transport-security"], "max-age=31536000");
     let document = client.get(format!("{}/openapi.json", https.server.address())).send().await.expect("an answer");
     let document: serde_json::Value = serde_json::from_str(&document.text().await.expect("a document")).expect("JSON");
     assert_eq!(document["servers"][0]["url"], https.server.address());
+
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(https.folder.path().join("cert.pem")).expect("a certificate")).expect("a root");
+    let versions = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().expect("versions");
+    let mut config = versions.with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let stream = TcpStream::connect(https.server.address().trim_start_matches("https://")).await.expect("a connection");
+    let name = ServerName::try_from("127.0.0.1").expect("a name");
+    let mut stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.expect("a handshake");
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.expect("a beginning");
+    let mut head = [0; 9];
+    stream.read_exact(&mut head).await.expect("a frame");
+    assert_eq!(head[3], 4, "the first frame of HTTP/2 has the settings: {head:?}");
 }
 
 #[tokio::test]

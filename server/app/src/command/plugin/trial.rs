@@ -56,7 +56,7 @@ pub(super) async fn run(trial: &Trial) -> Result<(), Error> {
     let collections = String::from_utf8_lossy(&read(&folder.join("collections.json"))?).into_owned();
     let files = fixtures(&folder.join("tests"))?;
     let metered = Runtime::metered(Limits::default())?.load(wasm.clone()).await?;
-    let bench = Bench { wasm, metered, collections, limit: trial.limit_instructions };
+    let bench = Bench { wasm, metered, collections, limit: trial.limit_instructions, folder: Scratch::new()? };
     let mut failed = 0;
     for file in &files {
         let name = file.file_stem().unwrap_or_default().to_string_lossy();
@@ -89,6 +89,8 @@ struct Bench {
     metered: Plugin,
     collections: String,
     limit: Option<u64>,
+    /// The databases are in memory; here the machine code is kept from one to the next.
+    folder: Scratch,
 }
 
 struct Report {
@@ -99,9 +101,8 @@ struct Report {
 
 impl Bench {
     async fn check(&self, fixture: &Fixture) -> Result<Report, Error> {
-        let folder = Scratch::new()?;
-        let config = Config { data_dir: folder.0.clone(), database: "mem://".to_owned(), ..Config::default() };
-        let app = App::open(config, Compiling::Here).await?;
+        let config = Config { data_dir: self.folder.0.clone(), database: "mem://".to_owned(), ..Config::default() };
+        let app = App::open(config, Compiling::Child).await?;
         bundle::define_text(&Call::system(&app), &self.collections).await?;
         let installed = stories::install(&Call::system(&app), Code::Component(self.wasm.clone()), Granted::Wishes).await?;
         let name = installed.name().to_owned();
@@ -153,7 +154,7 @@ fn took(tried: &Tried, instructions: Option<u64>) -> String {
     format!("{} us{instructions}, {} KiB, {} host calls", run.elapsed.as_micros(), run.memory_bytes >> 10, run.host_calls)
 }
 
-/// Gone with its files when the fixture is done.
+/// Gone with its files when the fixtures are done.
 struct Scratch(PathBuf);
 
 impl Scratch {

@@ -95,7 +95,9 @@ fn object(members: &Map<String, Json>, depth: usize) -> String {
     };
     let property = |(name, schema): (&String, &Json)| {
         let mark = if required.contains(&name.as_str()) { "" } else { "?" };
-        format!("{}{mark}: {}", Json::from(name.as_str()), of_schema(schema, depth - 1))
+        let is_plain = name.chars().all(|letter| letter.is_ascii_alphabetic() || letter == '_') && !name.is_empty();
+        let name = if is_plain { name.clone() } else { Json::from(name.as_str()).to_string() };
+        format!("{name}{mark}: {}", of_schema(schema, depth - 1))
     };
     format!("{{ {} }}", properties.iter().map(property).collect::<Vec<_>>().join("; "))
 }
@@ -155,9 +157,10 @@ mod tests {
     fn json_schemas_are_followed() {
         let item = json!({"type": "object", "properties": {"product": {"type": "string"}, "quantity": {"type": "integer"}}, "required": ["product"]});
         for (schema, expected) in [
-            (json!({"type": "array", "items": item}), r#"{ "product": string; "quantity"?: number }[]"#),
+            (json!({"type": "array", "items": item}), "{ product: string; quantity?: number }[]"),
             (json!({"type": ["string", "null"]}), "string | null"),
             (json!({"type": "array", "items": {"type": ["string", "null"]}}), "(string | null)[]"),
+            (json!({"type": "object", "properties": {"a b": {"type": "null"}}}), r#"{ "a b"?: null }"#),
             (json!({"type": "object"}), "Record<string, unknown>"),
             (json!({"enum": [1, "a", null]}), r#"1 | "a" | null"#),
             (json!({"type": "array"}), "unknown[]"),
