@@ -145,13 +145,21 @@ pub async fn marks(run: &impl Run, marks: &str, limit: usize) -> Result<Vec<Stri
     values.into_iter().flat_map(rows).map(text).collect()
 }
 
-/// Copies records again: what there was under these ids goes, what is there now comes, and the marks are worked off.
+/// Works off the marks of some records: copies that are `old` go, and these records come in their place.
 ///
 /// # Errors
 /// [`Error::Unique`], [`Error::Conflict`] when one of them is written meanwhile, or what the database reports.
-pub async fn replace(run: &impl Run, new: &Collection, marks: &str, ids: &[String], records: &[Record]) -> Result<(), Error> {
-    let binds = vec![("ids".to_owned(), record_ids(new.table(), ids)), ("marks".to_owned(), record_ids(marks, ids))];
-    run.run("DELETE $marks RETURN NONE; DELETE $ids RETURN NONE".to_owned(), binds).await?;
+pub async fn replace(
+    run: &impl Run,
+    new: &Collection,
+    (marks, ids): (&str, &[String]),
+    old: &[String],
+    records: &[Record],
+) -> Result<(), Error> {
+    run.run("DELETE $marks RETURN NONE".to_owned(), vec![("marks".to_owned(), record_ids(marks, ids))]).await?;
+    if !old.is_empty() {
+        run.run("DELETE $old RETURN NONE".to_owned(), vec![("old".to_owned(), record_ids(new.table(), old))]).await?;
+    }
     copy(run, new, records).await
 }
 

@@ -78,7 +78,7 @@ async fn copies_are_equal_and_unique() {
     // What was taken away is to be copied again.
     evict(&store, &after, "marks-2", &id(1)).await.expect("it goes");
     assert_eq!(marks(&store, "marks-2", 10).await.expect("marks"), [id(1)]);
-    replace(&store, &after, "marks-2", &[id(1)], &page[1..2]).await.expect("it comes back");
+    replace(&store, &after, ("marks-2", &[id(1)]), &[], &page[1..2]).await.expect("it comes back");
     assert_eq!(marks(&store, "marks-2", 10).await.expect("marks"), [""; 0]);
     assert_eq!(current(&store, &after, &[id(0), id(1), id(7)]).await.expect("records"), page[..2]);
     remove_table(&store, "rows-1").await.expect("it goes");
@@ -132,7 +132,7 @@ async fn a_mark_that_is_there_already_is_left_again() {
     records::update(&writing, &watched, &next("two")).await.expect("a second write");
     let copying = store.begin().await.expect("copying");
     let found = current(&copying, &watched, &[id(0)]).await.expect("the first one");
-    replace(&copying, &after, "marks-2", &[id(0)], &found).await.expect("copied");
+    replace(&copying, &after, ("marks-2", &[id(0)]), &[id(0)], &found).await.expect("copied");
     copying.commit().await.expect("it comes first");
     assert!(matches!(writing.commit().await, Err(Error::Conflict)), "or the copy would stay as it is");
     // Many at once leave as many marks.
@@ -155,7 +155,7 @@ async fn a_mark_is_not_worked_off_while_its_record_is_written() {
     let ids = marks(&copying, "marks-2", 10).await.expect("marks");
     let found = current(&copying, &watched, &ids).await.expect("records");
     assert_eq!((ids.len(), found.len()), (1, 0));
-    replace(&copying, &after, "marks-2", &ids, &found).await.expect("copied");
+    replace(&copying, &after, ("marks-2", &ids), &ids, &found).await.expect("copied");
     writing.commit().await.expect("the write");
     assert!(matches!(copying.commit().await, Err(Error::Conflict)));
     assert_eq!(marks(&store, "marks-2", 10).await.expect("marks"), [id(0)]);

@@ -99,7 +99,11 @@ impl Work {
             if !losses.are_none() && self.manner != Manner::Forced {
                 return Err(Error::DataLoss(losses.told()));
             }
-            Ok(rebuild::replace(&transaction, &self.after, &self.marks, ids, &converted).await?)
+            // What was copied after it was written needs nothing but to be forgotten.
+            let there = rebuild::current(&transaction, &self.after, ids).await?;
+            let old: Vec<String> = there.iter().filter(|copy| !converted.contains(copy)).map(|copy| copy.id.clone()).collect();
+            let fresh: Vec<Record> = converted.into_iter().filter(|record| !there.contains(record)).collect();
+            Ok(rebuild::replace(&transaction, &self.after, (&self.marks, ids), &old, &fresh).await?)
         };
         match copied.await {
             Ok(()) => Ok(transaction.commit().await?),

@@ -1,5 +1,7 @@
 //! The moment in which a collection changes, or does not: the only ones, beside the beginning, in which writes wait.
 
+use std::time::{Duration, Instant};
+
 use model::Collection;
 use store::{Transaction, alterations::AlterationRow};
 
@@ -11,9 +13,12 @@ use super::{
 };
 use crate::{Error, call::Call, world};
 
-/// How many records are copied while writes wait; when there are more, everybody goes on and it is tried again, so often.
-const HELD_MAX: usize = 400;
-const TRIES_MAX: usize = 50;
+/// How many rounds of copying there are before writes have to wait for the first time.
+const ROUNDS_FIRST: usize = 50;
+
+/// How long writes wait, but for the last round; when there is more, they go on and it is tried again, so often.
+const HELD_WITHIN: Duration = Duration::from_millis(300);
+const TRIES_MAX: usize = 200;
 
 /// Changes a definition that says nothing new about stored records.
 pub(super) async fn definition_only(call: &Call, change: &Change) -> Result<(), Error> {
@@ -27,18 +32,20 @@ pub(super) async fn definition_only(call: &Call, change: &Change) -> Result<(), 
 impl Work {
     /// Copies what was written meanwhile, and lets the new records count.
     pub(super) async fn switch(&mut self) -> Result<(), Error> {
+        let mut rounds = ROUNDS_FIRST;
         for attempt in 0.. {
-            // Others may write as fast as this copies: the rest is for the moment in which they wait.
-            while self.catch_up().await? >= BATCH {}
-            let (call, _alone) = self.call.exclusive().await?;
-            let mut held = 0;
-            loop {
-                match self.catch_up().await? {
-                    0 => return self.let_count(&call).await,
-                    copied => held += copied,
-                }
-                if held >= HELD_MAX && attempt < TRIES_MAX {
+            for _ in 0..rounds {
+                if self.catch_up().await? < BATCH {
                     break;
+                }
+            }
+            // Others may write as fast as this copies, so there is an end of it only while they wait. Between two such moments they go on.
+            rounds = 1;
+            let (call, _alone) = self.call.exclusive().await?;
+            let held = Instant::now();
+            while attempt >= TRIES_MAX || held.elapsed() < HELD_WITHIN {
+                if self.catch_up().await? == 0 {
+                    return self.let_count(&call).await;
                 }
             }
         }
