@@ -1,7 +1,15 @@
 //! The outermost layer: keeps the limits of every request, turns every error (a panic too) into a problem, compresses, adds the headers that
 //! every answer has, and writes the access log.
 
-use std::{io, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    io,
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -155,7 +163,7 @@ impl<E: Endpoint> Endpoint for Boundary<E> {
         let asked = Asked {
             origin: self.cors.origin(&request),
             codings: Codings::of(&mut request, self.app.config.compression),
-            known: self.app.world().version,
+            known: self.app.world().version.into(),
             line: format!("{} {}", request.method(), request.uri().path()),
             trail: trail.clone(),
         };
@@ -179,8 +187,8 @@ impl<E: Endpoint> Endpoint for Boundary<E> {
 struct Asked {
     origin: Option<HeaderValue>,
     codings: Codings,
-    /// The changes of policies that were in force when it came.
-    known: u64,
+    /// The changes of policies that were in force when it came, or for which it has waited.
+    known: AtomicU64,
     /// Method and path, for the log.
     line: String,
     trail: Trail,
@@ -194,7 +202,7 @@ impl<E: Endpoint> Boundary<E> {
     /// plugins that it ran end. One that has begun to commit runs to its end, only nobody waits for it.
     async fn answered(&self, request: Request, asked: &Asked) -> Outcome {
         let trail = &asked.trail;
-        let story = Arc::clone(trail.commitment()).scope(AssertUnwindSafe(self.story(request, trail)).catch_unwind());
+        let story = Arc::clone(trail.commitment()).scope(AssertUnwindSafe(self.story(request, asked)).catch_unwind());
         tokio::pin!(story);
         tokio::select! {
             biased;
@@ -211,7 +219,8 @@ impl<E: Endpoint> Boundary<E> {
         story.await
     }
 
-    async fn story(&self, request: Request, trail: &Trail) -> poem::Result<Response> {
+    async fn story(&self, request: Request, asked: &Asked) -> poem::Result<Response> {
+        let trail = &asked.trail;
         if let Some(answer) = self.cors.preflight(&request) {
             return Ok(answer);
         }
@@ -222,6 +231,7 @@ impl<E: Endpoint> Boundary<E> {
         check_length(&request)?;
         compression::refuse_encoded(request.headers())?;
         self.wait_for_epoch(&request).await?;
+        asked.known.store(self.app.world().version, Ordering::Relaxed);
         self.methods.check_query(&request)?;
         self.inner.get_response_or_error(request).await
     }
@@ -248,7 +258,7 @@ impl<E: Endpoint> Boundary<E> {
             response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
         }
         self.cors.open(asked.origin.clone(), response.headers_mut());
-        response.headers_mut().entry(POLICY_EPOCH).or_insert(asked.known.into());
+        response.headers_mut().entry(POLICY_EPOCH).or_insert(asked.known.load(Ordering::Relaxed).into());
         response
     }
 }

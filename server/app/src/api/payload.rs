@@ -20,7 +20,7 @@ use crate::Error;
 
 /// Bytes of a body that is too large that are read all the same, and how long: a client that is still sending would otherwise see its
 /// connection break instead of the answer.
-const DISCARDED_MAX_BYTES: usize = 16 << 20;
+pub(super) const DISCARDED_MAX_BYTES: usize = 16 << 20;
 const DISCARDING_WITHIN: Duration = Duration::from_secs(5);
 
 /// The header of every answer with the count of changes that it knows at least.
@@ -43,9 +43,13 @@ pub(super) async fn read(body: Body, declared: Option<&str>, max: usize) -> Resu
     if reading.await? {
         return Ok(bytes.freeze());
     }
-    let mut rest = http_body_util::BodyStream::new(body).map(|frame| frame.map(|frame| frame.into_data().unwrap_or_default()));
-    discard(&mut rest).await;
+    discard(&mut pieces(body)).await;
     Err(Error::BodyTooLarge { max })
+}
+
+/// The data of a body, piece by piece.
+pub(super) fn pieces(body: BoxBody<Bytes, std::io::Error>) -> impl Stream<Item = Result<Bytes, std::io::Error>> + Unpin {
+    http_body_util::BodyStream::new(body).map(|frame| frame.map(|frame| frame.into_data().unwrap_or_default()))
 }
 
 /// Reads what a client is still sending, within bounds.

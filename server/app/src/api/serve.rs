@@ -22,7 +22,10 @@ use tokio::{
     time::{Instant, Sleep},
 };
 
-use super::trail::{Begin, Trail, streams};
+use super::{
+    payload,
+    trail::{Begin, Trail, streams},
+};
 use crate::{
     App,
     server::{Arrival, Proxies, Visit},
@@ -87,7 +90,7 @@ fn taken(request: hyper::Request<Incoming>, arrival: &Arrival, trail: Trail, wit
         let receiving = Some(arrival.connection.receive());
         let renewed = streams(request.uri().path()).then_some(within);
         let limit = Box::pin(tokio::time::sleep(within));
-        let arriving = Arriving { body, receiving, trail: trail.clone(), limit, renewed, waiting: false };
+        let arriving = Arriving { body, receiving, trail: trail.clone(), limit, renewed, waiting: false, taken: 0 };
         request.set_body(poem::Body::from(BoxBody::new(arriving)));
     }
     request.extensions_mut().insert(trail);
@@ -104,6 +107,22 @@ struct Arriving {
     renewed: Option<Duration>,
     /// Somebody waits for the next piece. Until then it is the server that takes its time.
     waiting: bool,
+    /// Bytes that have come.
+    taken: usize,
+}
+
+impl Drop for Arriving {
+    /// Whoever is still sending what nobody wants to read would see its connection break instead of the answer.
+    fn drop(&mut self) {
+        let over = self.receiving.is_none() || self.body.is_end_stream() || self.limit.is_elapsed();
+        if over || self.taken > payload::DISCARDED_MAX_BYTES {
+            return;
+        }
+        let mut rest = payload::pieces(std::mem::take(&mut self.body));
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move { payload::discard(&mut rest).await });
+        }
+    }
 }
 
 impl Body for Arriving {
@@ -122,14 +141,16 @@ impl Body for Arriving {
                 ready!(this.limit.as_mut().poll(context));
                 return Poll::Ready(Some(Err(io::ErrorKind::TimedOut.into())));
             }
-            Poll::Ready(Some(Ok(_))) => {
+            Poll::Ready(Some(Ok(piece))) => {
                 this.waiting = false;
+                this.taken += piece.data_ref().map_or(0, Bytes::len);
                 if this.renewed.is_some() {
                     // What is worked off while it arrives may take as long as it goes on arriving.
                     this.trail.arrived();
                 }
             }
-            Poll::Ready(Some(Err(_))) => {}
+            // There is nothing more to come.
+            Poll::Ready(Some(Err(_))) => drop(this.receiving.take()),
             Poll::Ready(None) => {
                 if this.receiving.take().is_some() {
                     this.trail.arrived();

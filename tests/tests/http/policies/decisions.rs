@@ -104,10 +104,14 @@ async fn a_flood_of_refusals_is_answered_and_not_all_kept() {
     }
     assert_eq!(ids.iter().collect::<std::collections::BTreeSet<_>>().len(), 3_000);
     let admin = &admin;
-    let found = futures_util::future::join_all(ids.iter().map(|id| async move {
-        let path = format!("/api/policies/decisions/{id}");
-        admin.get(&path).await.status == 200
-    }));
-    let kept = found.await.into_iter().filter(|kept| *kept).count();
+    let mut kept = 0;
+    // No more at once than connections that one address may have.
+    for some in ids.chunks(200) {
+        let found = futures_util::future::join_all(some.iter().map(|id| async move {
+            let path = format!("/api/policies/decisions/{id}");
+            admin.get(&path).await.status == 200
+        }));
+        kept += found.await.into_iter().filter(|kept| *kept).count();
+    }
     assert!((500..2_900).contains(&kept), "{kept} of 3000 are kept");
 }
