@@ -208,7 +208,7 @@ async fn wrong_methods_name_the_right_ones() {
         (Method::PUT, "/api/collections", vec!["GET", "POST"]),
         (Method::POST, "/api/collections/users", vec!["DELETE", "GET", "PATCH"]),
         (Method::PATCH, "/api/policies", vec!["DELETE", "GET", "POST"]),
-        (Method::DELETE, "/api/records/users", vec!["GET", "POST"]),
+        (Method::PUT, "/api/records/users", vec!["DELETE", "GET", "PATCH", "POST"]),
         (Method::POST, "/api/records/users/01ARZ3NDEKTSV4RRFFQ69G5FAV", vec!["DELETE", "GET", "PATCH", "PUT"]),
         (Method::GET, "/api/roles/staff/members/user:1", vec!["DELETE", "PUT"]),
         (Method::TRACE, "/api/plugins", vec!["GET", "POST"]),
