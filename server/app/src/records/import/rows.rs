@@ -54,6 +54,8 @@ pub(super) struct Rows<'a> {
     buffer: BytesMut,
     position: usize,
     ended: bool,
+    /// What ends the file behind the rows that were given out last.
+    failed: Option<Error>,
     /// The line on which the buffer begins.
     line: u64,
     received: u64,
@@ -66,7 +68,21 @@ impl<'a> Rows<'a> {
         let (file_max, row_max) = (config.import_max_bytes, config.body_max_bytes);
         let (reader, buffer) = (Reader::new(), BytesMut::new());
         let (columns, header) = (Vec::new(), Bytes::new());
-        Self { source, format, reader, columns, header, buffer, position: 0, ended: false, line: 1, received: 0, file_max, row_max }
+        Self {
+            source,
+            format,
+            reader,
+            columns,
+            header,
+            buffer,
+            position: 0,
+            ended: false,
+            failed: None,
+            line: 1,
+            received: 0,
+            file_max,
+            row_max,
+        }
     }
 
     /// The names in the first row of CSV.
@@ -101,8 +117,20 @@ impl<'a> Rows<'a> {
     /// # Errors
     /// What the client does: too much, too slowly, or nothing any more.
     pub(super) async fn chunk(&mut self, collection: &Collection, rows_max: usize) -> Result<Vec<Row>, Error> {
-        let (mut rows, mut bytes) = (Vec::new(), 0);
-        let mut deadline = Instant::now() + ROW_WITHIN;
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
+        let mut rows = Vec::new();
+        match self.fill(collection, rows_max, &mut rows).await {
+            // The rows that are there come first.
+            Err(error) if !rows.is_empty() => self.failed = Some(error),
+            filled => filled?,
+        }
+        Ok(rows)
+    }
+
+    async fn fill(&mut self, collection: &Collection, rows_max: usize, rows: &mut Vec<Row>) -> Result<(), Error> {
+        let (mut bytes, mut deadline) = (0, Instant::now() + ROW_WITHIN);
         while rows.len() < rows_max && bytes < CHUNK_BYTES {
             if let Some(row) = self.parse(collection)? {
                 bytes += row.raw.len();
@@ -119,7 +147,7 @@ impl<'a> Rows<'a> {
                 }
             }
         }
-        Ok(rows)
+        Ok(())
     }
 
     /// Waits for more; false at the end. Whoever stops waiting loses nothing.
