@@ -14,7 +14,7 @@ use super::{
 use crate::{Error, call::Call, world};
 
 /// How many rounds of copying there are before writes have to wait for the first time.
-const ROUNDS_FIRST: usize = 50;
+const ROUNDS_FIRST: usize = 10;
 
 /// How long writes wait, but for the last round; when there is more, they go on and it is tried again, so often.
 const HELD_WITHIN: Duration = Duration::from_millis(300);
@@ -39,8 +39,9 @@ impl Work {
                     break;
                 }
             }
-            // Others may write as fast as this copies, so there is an end of it only while they wait. Between two such moments they go on.
-            rounds = 1;
+            // Others may write as fast as this copies, so there is an end of it only while they wait. Between two such moments whoever has waited
+            // goes on, and no more.
+            rounds = 0;
             let (call, _alone) = self.call.exclusive().await?;
             let held = Instant::now();
             while attempt >= TRIES_MAX || held.elapsed() < HELD_WITHIN {
