@@ -12,7 +12,7 @@ use std::{
 use serde_json::{Value, json};
 use tests::{Client, Database, Method, Options, TestApp, eventually};
 
-const RECORDS: usize = 4_000;
+const RECORDS: usize = 2_000;
 
 const ROWS: &str = "/api/collections/rows";
 
