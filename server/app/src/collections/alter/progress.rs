@@ -143,6 +143,7 @@ pub(crate) async fn list(call: &Call, collection: &str) -> Result<Vec<serde_json
     call.authorize(Action::Read, OBJECT)?;
     call.collection(collection)?;
     let rows = alterations::list(&call.app.store, collection, LISTED_MAX).await?;
+    in_force(call).await?;
     rows.iter().map(shown).collect()
 }
 
@@ -154,7 +155,13 @@ pub(crate) async fn get(call: &Call, collection: &str, id: &str) -> Result<serde
     call.authorize(Action::Read, OBJECT)?;
     call.collection(collection)?;
     let row = alterations::get(&call.app.store, id).await?.filter(|row| row.collection == collection);
+    in_force(call).await?;
     row.map_or_else(|| Err(Error::NotFound { kind: "alteration", name: id.to_owned() }), |row| shown(&row))
+}
+
+/// Whoever reads here that a change is done may use it at once, on this node too: its picture may be older than what was just read.
+async fn in_force(call: &Call) -> Result<(), Error> {
+    call.app.catch_up().await
 }
 
 fn shown(row: &AlterationRow) -> Result<serde_json::Value, Error> {
