@@ -58,7 +58,7 @@ use poem_openapi::OpenApiService;
 
 use crate::{App, Error, endpoints, server::Proxies, world::World};
 use document::{Audience, Document, Ground, Group, Wanted};
-pub(crate) use problem::busy;
+pub(crate) use problem::{busy, unreadable};
 use serve::Endpoint;
 use setup::Setup;
 

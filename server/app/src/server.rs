@@ -7,6 +7,8 @@ mod connection;
 
 mod connections;
 
+mod explained;
+
 mod handles;
 
 mod tls;
@@ -36,13 +38,14 @@ use crate::{
 };
 use connection::{Order, STREAMS_MAX};
 use connections::{Connections, Full};
+use explained::Explained;
 use tls::Tls;
 use watched::Watched;
 
 /// Bytes of all headers of an HTTP/2 request.
 const HEADERS_MAX_BYTES: u32 = 16 << 10;
 
-/// Bytes of the head of an HTTP/1 request, and of what is read ahead of a body.
+/// Bytes of the head of an HTTP/1 request, and of what is read ahead of a body. The message of `request.head_too_large` has it.
 const HEAD_MAX_BYTES: usize = 64 << 10;
 
 /// How often connections are looked at.
@@ -185,7 +188,7 @@ where
         let (endpoint, arrival) = (endpoint.clone(), arrival.clone());
         async move { Ok::<_, Infallible>(endpoint.respond(request, arrival).await) }
     });
-    let serving = served.builder.serve_connection(TokioIo::new(stream), service);
+    let serving = served.builder.serve_connection(TokioIo::new(Explained::new(stream)), service);
     tokio::pin!(serving);
     loop {
         tokio::select! {

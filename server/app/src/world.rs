@@ -259,6 +259,9 @@ impl App {
         if let Err(error) = store::idempotency::remove_expired(&self.store, &now).await {
             tracing::warn!(%error, "cannot remove answers that are kept no longer");
         }
+        if let Err(error) = store::cursors::remove_expired(&self.store, &now).await {
+            tracing::warn!(%error, "cannot remove expired cursors");
+        }
         let past =
             model::time::datetime_text(chrono::Utc::now() - chrono::TimeDelta::days(i64::try_from(self.config.delivery_days).unwrap_or(3)));
         if let Err(error) = store::outbox::purge(&self.store, store::outbox::State::Delivered, &past).await {

@@ -30,6 +30,8 @@ pub enum Start {
         values: Vec<Value>,
         /// The id, which decides between equals.
         id: String,
+        /// How many records up to this one, it included, were the only ones with these values then; 0 if nobody knows.
+        known: usize,
     },
 }
 

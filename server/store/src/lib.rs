@@ -44,6 +44,8 @@ pub mod changes;
 
 pub mod guards;
 
+pub mod cursors;
+
 pub mod imports;
 
 pub mod idempotency;

@@ -11,11 +11,10 @@ mod named;
 
 mod many;
 
+mod page;
+
 pub use many::{find_by, insert_all};
-use model::{
-    Caller, Collection, Condition, Guard, NewRecord, Record, Value,
-    query::{List, SortKey, Start},
-};
+use model::{Caller, Collection, Condition, Guard, NewRecord, Record, Value, query::List};
 use surrealdb::types::{Array, Value as Stored};
 
 use crate::{
@@ -104,7 +103,7 @@ pub async fn remove(run: &impl Run, collection: &Collection, id: &str) -> Result
 /// # Errors
 /// What the database reports.
 pub async fn list(run: &impl Run, collection: &Collection, ground: Ground<'_>, list: &List) -> Result<Vec<Record>, Error> {
-    page(run, collection, ground, list, |binds| (source(collection, list.filter.as_deref(), binds), String::new())).await
+    page::read(run, collection, ground, list, |binds| (source(collection, list.filter.as_deref(), binds), String::new())).await
 }
 
 /// Where records are read from: the table, or those that the filter names.
@@ -121,38 +120,6 @@ fn source(collection: &Collection, filter: Option<&Condition>, binds: &mut Binds
 
 fn table(collection: &Collection) -> String {
     format!("`{}`", collection.table())
-}
-
-/// Reads a page; `more` says where from, and adds to WHERE.
-async fn page(
-    run: &impl Run,
-    collection: &Collection,
-    ground: Ground<'_>,
-    list: &List,
-    more: impl FnOnce(&mut Binds) -> (String, String),
-) -> Result<Vec<Record>, Error> {
-    let mut binds = Binds::new();
-    let Some(mut wanted) = wanted(collection, ground, list.filter.as_deref(), &mut binds) else { return Ok(Vec::new()) };
-    let (source, more) = more(&mut binds);
-    wanted.push_str(&more);
-    let order = order(&list.sort);
-    let mut found = Vec::new();
-    for after in steps(&order, &list.start, &mut binds) {
-        let left = list.limit.saturating_sub(found.len());
-        if left == 0 {
-            break;
-        }
-        let skip = if let Start::Offset(offset) = list.start { format!(" START {offset}") } else { String::new() };
-        let keys: Vec<String> =
-            order.iter().map(|key| format!("`{}` {}", key.field, if key.descending { "DESC" } else { "ASC" })).collect();
-        let text = format!("SELECT * FROM {source} WHERE {wanted}{after} ORDER BY {} LIMIT {left}{skip}", keys.join(", "));
-        for value in run.run(text, binds.clone()).await? {
-            for row in rows(value) {
-                found.push(row::to_record(collection, row)?);
-            }
-        }
-    }
-    Ok(found)
 }
 
 /// What a list asks the database on this ground, in words for an operator: the text of WHERE, and its parameters as JSON. None if no record
@@ -243,40 +210,4 @@ fn wanted(collection: &Collection, ground: Ground<'_>, filter: Option<&Condition
         }
     }
     Some(text)
-}
-
-/// The order with the key as the last, deciding member. The key runs in the direction of the last one given, so that one index serves both.
-fn order(sort: &[SortKey]) -> Vec<SortKey> {
-    let mut keys: Vec<SortKey> = Vec::with_capacity(sort.len() + 1);
-    for key in sort {
-        let field = if key.field == "id" { "_key".to_owned() } else { key.field.clone() };
-        let last = field == "_key";
-        keys.push(SortKey { field, descending: key.descending });
-        if last {
-            return keys;
-        }
-    }
-    let descending = sort.last().is_none_or(|key| key.descending);
-    keys.push(SortKey { field: "_key".to_owned(), descending });
-    keys
-}
-
-/// The additions to WHERE, one for each query that the page may need. Everything after a position (a, b, key) lies in the ranges
-/// `a = $a AND b = $b AND key > $key`, `a = $a AND b > $b`, `a > $a`, in that order: each is a scan of one index, while the same as one
-/// condition with OR reads and sorts everything (168 ms against 0.3 ms).
-fn steps(order: &[SortKey], start: &Start, binds: &mut Binds) -> Vec<String> {
-    let Start::After { values, id } = start else { return vec![String::new()] };
-    let mut position: Vec<Value> = values.iter().take(order.len() - 1).cloned().collect();
-    position.push(Value::from(id.as_str()));
-    for (index, value) in position.iter().enumerate() {
-        let stored = if value.is_null() { Stored::None } else { to_stored(value) };
-        binds.push((format!("at{index}"), stored));
-    }
-    let step = |ranged: usize| {
-        let equal = (0..ranged).map(|index| format!(" AND `{}` = $at{index}", order[index].field));
-        let sign = if order[ranged].descending { "<" } else { ">" };
-        equal.chain([format!(" AND `{}` {sign} $at{ranged}", order[ranged].field)]).collect()
-    };
-    // A position shorter than the order (the sort has the id itself in it) has only as many ranges.
-    (0..order.len().min(position.len())).rev().map(step).collect()
 }

@@ -10,7 +10,7 @@ const FORMAT: i64 = 1;
 
 /// What is defined in every database. `SCHEMALESS`, because the types live in our collections and every write is validated before it comes
 /// here; `PERMISSIONS NONE` in case somebody connects to the database with less than root.
-const SYSTEM_TABLES: [&str; 19] = [
+const SYSTEM_TABLES: [&str; 20] = [
     "_alterations",
     "_collections",
     "_policies",
@@ -25,6 +25,7 @@ const SYSTEM_TABLES: [&str; 19] = [
     "_schedules",
     "_guards",
     "_imports",
+    "_cursors",
     "_idempotency",
     "_sessions",
     "_changes",
@@ -48,6 +49,7 @@ pub(crate) async fn migrate(store: &Store) -> Result<(), Error> {
         DEFINE INDEX IF NOT EXISTS by_due ON _outbox FIELDS state, queue, due;
         DEFINE INDEX IF NOT EXISTS by_turn ON _outbox FIELDS turn, _key;
         DEFINE INDEX IF NOT EXISTS by_state ON _outbox FIELDS state, _key;
+        DEFINE INDEX IF NOT EXISTS by_expiry ON _cursors FIELDS expires;
         DEFINE INDEX IF NOT EXISTS by_tenant ON _imports FIELDS tenant, key;
         DEFINE INDEX IF NOT EXISTS by_record ON _changes FIELDS collection, record;";
     store.run(format!("{tables}{indexes}{ANALYZER}"), Vec::new()).await?;

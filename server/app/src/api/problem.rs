@@ -209,17 +209,37 @@ pub(super) fn response(error: &Error, request_id: &str) -> Response {
 
 /// The whole answer, as bytes of HTTP/1, to a connection that there is no place for. It is written before there is a request.
 pub(crate) fn busy() -> Vec<u8> {
+    let message = "the server has no place for another connection; try again";
+    bare(StatusCode::SERVICE_UNAVAILABLE, BUSY, message, "retry-after: 1\r\n")
+}
+
+/// The whole answer, as bytes of HTTP/1, to what cannot be read as the head of a request; none for statuses that have other reasons.
+pub(crate) fn unreadable(status: u16) -> Option<Vec<u8>> {
+    let status = StatusCode::from_u16(status).ok()?;
+    let (code, message) = match status {
+        StatusCode::BAD_REQUEST => ("request.malformed", "this cannot be read as a request: its first line or a header is not HTTP/1.1"),
+        StatusCode::URI_TOO_LONG => ("query.too_long", "the path and the query are too long"),
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
+            ("request.head_too_large", "the head has more than 64 KiB, or more than 100 headers")
+        }
+        _ => return None,
+    };
+    Some(bare(status, code, message, ""))
+}
+
+/// An answer that no endpoint gives.
+fn bare(status: StatusCode, code: &str, message: &str, headers: &str) -> Vec<u8> {
     let id = ulid::Ulid::new().to_string();
-    let status = StatusCode::SERVICE_UNAVAILABLE;
+    tracing::info!(request = id, status = status.as_u16(), code, "refused a connection or what came through it");
     let body = serde_json::json!({
         "type": "about:blank",
         "title": status.canonical_reason(),
         "status": status.as_u16(),
-        "code": BUSY,
-        "message": "the server has no place for another connection; try again",
+        "code": code,
+        "message": message,
         "request_id": id,
     });
     let body = body.to_string();
-    let head = "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\nretry-after: 1\r\nconnection: close";
+    let head = format!("HTTP/1.1 {status}\r\ncontent-type: application/problem+json\r\n{headers}connection: close");
     format!("{head}\r\nx-request-id: {id}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into_bytes()
 }

@@ -58,7 +58,8 @@ pub struct Page {
 pub async fn list(call: &Call, collection: &str, question: &Question) -> Result<Page, Error> {
     let collection = call.collection(collection)?;
     let plan = call.plan(Action::Read, &collection)?;
-    let parsed = parse(&collection, question)?;
+    let carried = cursor::carried(call, question).await?;
+    let parsed = parse(&collection, carried.as_ref().unwrap_or(question))?;
     let branches = expand::asked(call, &collection, &question.expand)?;
     check_readable(call, &plan, &collection, &parsed, &branches)?;
 
@@ -75,10 +76,10 @@ pub async fn list(call: &Call, collection: &str, question: &Question) -> Result<
     }
     let beside = expand::expand(call, &plan, &collection, &records, &branches).await?;
     let (json, taken) = json(call, &plan, &collection, &records, &beside, parsed.fields.as_deref())?;
-    let last = records[..taken.records].last().filter(|_| question.words.cursor && (more || taken.records < records.len()));
-    let next = match last {
+    let page = &records[..taken.records];
+    let next = match page.last().filter(|_| question.words.cursor && (more || taken.records < records.len())) {
         Some(last) if ranked => Some(cursor::write_ranked(&matches, &last.id)),
-        Some(last) => Some(cursor::write(&parsed.list.sort, last, question.words.sort)?),
+        Some(last) => Some(cursor::write(call, &parsed.list.sort, page, last).await?),
         None => None,
     };
     let total = match parsed.counted {
@@ -176,7 +177,7 @@ pub(super) async fn matching(
     let parsed = parse(collection, &Question { filter: filter.clone(), sort: Some("id".to_owned()), ..Question::default() })?;
     check_readable(call, &plan, collection, &parsed, &[])?;
     let ground = Ground { caller: &call.caller, now: &call.now, guards: &guards(&plan) };
-    let start = after.map_or(Start::Beginning, |id| Start::After { values: Vec::new(), id: id.to_owned() });
+    let start = after.map_or(Start::Beginning, |id| Start::After { values: Vec::new(), id: id.to_owned(), known: 0 });
     let mut records = store::records::list(transaction, collection, ground, &List { limit, start, ..parsed.list }).await?;
     if call.world.policies.mode() != Mode::Plan {
         recheck(call, &plan, &mut records);
@@ -205,7 +206,7 @@ pub(super) async fn records(call: &Call, collection: &str, question: &Question, 
     let ground = Ground { caller: &call.caller, now: &call.now, guards: &guards(&plan) };
     let asked = Asked { collection: &collection, ground, list: &parsed.list };
     let page::Found { mut records, more } = page::find(call, asked, &[]).await?;
-    let next = records.last().filter(|_| more).map(|last| cursor::after(&parsed.list.sort, last));
+    let next = records.last().filter(|_| more).map(|last| cursor::after(&parsed.list.sort, &records, last));
     if call.world.policies.mode() != Mode::Plan {
         recheck(call, &plan, &mut records);
     }

@@ -133,7 +133,7 @@ pub async fn list(
     if words.is_empty() {
         return super::list(run, collection, ground, list).await;
     }
-    super::page(run, collection, ground, list, |binds| (super::table(collection), matching(collection, words, binds))).await
+    super::page::read(run, collection, ground, list, |binds| (super::table(collection), matching(collection, words, binds))).await
 }
 
 /// The addition to WHERE: each word stands in at least one of the fields. Every test has a number of its own, by which its word is counted.

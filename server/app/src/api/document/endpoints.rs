@@ -95,7 +95,7 @@ fn responses(endpoint: &Described<'_>, method: Method, path: &str) -> Value {
     };
     let of_path = names(path).next().map(|_| "404");
     let of_body = takes_body(method).then_some("413");
-    let errors = ERRORS.into_iter().chain(of_path).chain(of_body).chain(["default"]);
+    let errors = ERRORS.into_iter().chain(of_path).chain(of_body).chain(shared::ALWAYS);
     let errors = errors.filter_map(|status| Some((status.to_owned(), shared::error(status)?)));
     Object::from_iter([(good.0.to_owned(), good.1)].into_iter().chain(errors)).into()
 }

@@ -184,7 +184,9 @@ fn normalise_operation(operation: &mut Object, path: &str, types: &Object) {
     // A public operation with a body takes credentials, which can be wrong.
     let expected = [("400", has_input || has_body), ("401", !public || has_body), ("403", !public), ("404", path.contains('{'))];
     let of_body = ["409", "413", "415", "422"].map(|status| (status, has_body));
-    for (status, _) in expected.into_iter().chain(of_body).chain([("default", true)]).filter(|(_, expected)| *expected) {
+    for (status, _) in
+        expected.into_iter().chain(of_body).chain(shared::ALWAYS.map(|status| (status, true))).filter(|(_, expected)| *expected)
+    {
         if !responses.contains_key(status) {
             responses.extend(shared::error(status).map(|error| (status.to_owned(), error)));
         }

@@ -100,7 +100,7 @@ fn answer(description: &str, schema: Value) -> Value {
 /// A good answer, the errors of every request and those of this one.
 fn responses(status: &str, good: Value, errors: &[&str]) -> Value {
     let mut responses = Object::from_iter([(status.to_owned(), good)]);
-    for status in ["400", "401", "403", "default"].iter().chain(errors) {
+    for status in ["400", "401", "403"].iter().chain(&shared::ALWAYS).chain(errors) {
         responses.extend(shared::error(status).map(|error| ((*status).to_owned(), error)));
     }
     responses.into()

@@ -33,6 +33,9 @@ const ERRORS: [(&str, &str, &str); 13] = [
     ("503", "Unavailable", "The database cannot be reached or is being reopened."),
 ];
 
+/// What every request can end with, whatever it asks for.
+pub(super) const ALWAYS: [&str; 3] = ["429", "503", "default"];
+
 /// The response of every status that is not listed at an operation.
 const ANY_ERROR: (&str, &str, &str) = ("default", "Error", "Any other error.");
 

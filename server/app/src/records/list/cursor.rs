@@ -1,38 +1,59 @@
 //! Cursors: the position behind a record, with the order that it belongs to. Clients must not look inside, so that it may change.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use chrono::TimeDelta;
 use model::{
-    Pointer, Record, Value, Violations,
+    Record, Value,
     query::{SortKey, Start},
+    time::datetime_text,
     value::Object,
 };
 
-use crate::Error;
+use super::{Question, given};
+use crate::{Error, call::Call};
 
 /// The longest cursor, in bytes. It travels in a header, of which many clients take 8 KiB or 16 KiB in all.
 const LENGTH_MAX: usize = 3_072;
 
+/// How the cursor of a longer position begins, which is kept here instead, and for how long.
+const KEPT: &str = "kept:";
+const KEPT_HOURS: i64 = 24;
+
 /// How a cursor of a search begins.
 const RANKED: &str = "ranked:";
 
-/// The position behind a record.
+/// The position behind the last record of a page.
 ///
 /// # Errors
-/// Values of the sort keys that are too long to be carried along; `sort` is what the client calls the order.
-pub(super) fn write(keys: &[SortKey], record: &Record, sort: &str) -> Result<String, Error> {
+/// What the store reports.
+pub(super) async fn write(call: &Call, keys: &[SortKey], page: &[Record], last: &Record) -> Result<String, Error> {
     let mut position = Object::new();
     position.insert("order".to_owned(), Value::Text(order_text(keys)));
-    let values = keys.iter().filter(|key| key.field != "id").map(|key| record.value(&key.field).into_owned());
-    position.insert("values".to_owned(), Value::List(values.map(tagged).collect()));
-    position.insert("id".to_owned(), Value::from(record.id.as_str()));
-    let cursor = URL_SAFE_NO_PAD.encode(Value::Object(position).to_json());
-    if cursor.len() > LENGTH_MAX {
-        let mut violations = Violations::default();
-        let message = "values in this order are too long for a cursor to the next page: sort by shorter fields, or use `offset`";
-        violations.add(Pointer::field(sort), "query.limit", message);
-        return Err(Error::Query(violations));
+    position.insert("values".to_owned(), Value::List(values(keys, last).map(tagged).collect()));
+    position.insert("id".to_owned(), Value::from(last.id.as_str()));
+    if let Ok(known @ 1..) = i64::try_from(known(keys, page, last)) {
+        position.insert("known".to_owned(), Value::Integer(known));
     }
-    Ok(cursor)
+    let cursor = URL_SAFE_NO_PAD.encode(Value::Object(position).to_json());
+    if cursor.len() <= LENGTH_MAX {
+        return Ok(cursor);
+    }
+    // Named after what it is: whoever turns the same page again keeps nothing more.
+    let name = blake3::hash(cursor.as_bytes()).to_hex();
+    let expires = datetime_text(call.moment + TimeDelta::hours(KEPT_HOURS));
+    store::cursors::keep(&call.app.store, &name, &cursor, &expires).await?;
+    Ok(URL_SAFE_NO_PAD.encode(format!("{KEPT}{name}")))
+}
+
+/// The question with the cursor that its own one stands for; none if that carries its position itself.
+///
+/// # Errors
+/// What the store reports.
+pub(super) async fn carried(call: &Call, question: &Question) -> Result<Option<Question>, Error> {
+    let decoded = given(&question.cursor).and_then(|text| String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok());
+    let Some(name) = decoded.as_deref().and_then(|text| text.strip_prefix(KEPT)) else { return Ok(None) };
+    let cursor = store::cursors::get(&call.app.store, name).await?;
+    Ok(cursor.map(|cursor| Question { cursor: Some(cursor), ..question.clone() }))
 }
 
 /// Where the page after a cursor begins; none if it was made for another order.
@@ -44,7 +65,8 @@ pub(super) fn read(keys: &[SortKey], text: &str) -> Option<Start> {
     let values: Vec<Value> = values.iter().map(untagged).collect::<Option<_>>()?;
     let fits = position.member("order").as_text() == Some(&order_text(keys))
         && values.len() == keys.iter().filter(|key| key.field != "id").count();
-    fits.then_some(Start::After { values, id })
+    let known = if let Value::Integer(known) = position.member("known") { usize::try_from(*known).unwrap_or_default() } else { 0 };
+    fits.then_some(Start::After { values, id, known })
 }
 
 /// The position behind the last record of a page of matches, best first. That order is made anew for each page, so a position is all that
@@ -60,10 +82,20 @@ pub(super) fn read_ranked(text: &str) -> Option<Start> {
     text.strip_prefix(RANKED)?.parse().ok().map(Start::Offset)
 }
 
-/// The position behind a record, as a list takes it.
-pub(super) fn after(keys: &[SortKey], record: &Record) -> Start {
-    let values = keys.iter().filter(|key| key.field != "id").map(|key| record.value(&key.field).into_owned());
-    Start::After { values: values.collect(), id: record.id.clone() }
+/// The position behind the last record of a page, as a list takes it.
+pub(super) fn after(keys: &[SortKey], page: &[Record], last: &Record) -> Start {
+    Start::After { values: values(keys, last).collect(), id: last.id.clone(), known: known(keys, page, last) }
+}
+
+fn values(keys: &[SortKey], record: &Record) -> impl Iterator<Item = Value> {
+    keys.iter().filter(|key| key.field != "id").map(|key| record.value(&key.field).into_owned())
+}
+
+/// How many records at the end of a page have the values of the last one. That is nothing to go by when all have.
+fn known(keys: &[SortKey], page: &[Record], last: &Record) -> usize {
+    let same = |record: &&Record| keys.iter().all(|key| key.field == "id" || record.value(&key.field) == last.value(&key.field));
+    let known = page.iter().rev().take_while(same).count();
+    if known < page.len() { known } else { 0 }
 }
 
 fn order_text(keys: &[SortKey]) -> String {

@@ -44,7 +44,7 @@ pub(super) async fn find(call: &Call, asked: Asked<'_>, words: &[String]) -> Res
         records.extend(found);
         let full = bytes > BYTES_MAX;
         match records.last() {
-            Some(last) if !ended && !full && records.len() < wanted => portion.start = cursor::after(&list.sort, last),
+            Some(last) if !ended && !full && records.len() < wanted => portion.start = cursor::after(&list.sort, &records, last),
             _ => {
                 let more = !ended;
                 // What tells that there are more is not part of the page.

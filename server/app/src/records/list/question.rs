@@ -98,7 +98,11 @@ pub(in crate::records) fn parse(collection: &Collection, question: &Question) ->
             Start::Beginning
         }
         Some(text) => if ranked { cursor::read_ranked(text) } else { cursor::read(&sort, text) }.unwrap_or_else(|| {
-            violations.add(Pointer::field("cursor"), "query.cursor", "this cursor was not made for this collection and `sort`");
+            violations.add(
+                Pointer::field("cursor"),
+                "query.cursor",
+                "this cursor was not made for this collection and `sort`, or has expired",
+            );
             Start::Beginning
         }),
         None if offset > 0 => Start::Offset(offset),
