@@ -1,5 +1,6 @@
 //! Where guests go that compute for long: to threads of their own, with less priority than those that serve requests, so that what one rule
-//! wastes is its own time and not everybody's. A rule that went there, or broke, begins there for a while: what it will do is known.
+//! wastes is its own time and not everybody's. A rule that went there, or broke, begins there for a while: what it will do is known. Its calls
+//! take turns then, so that those of other rules have their share of these threads.
 
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
@@ -12,7 +13,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::JoinHandle;
+
+use crate::instances::Instances;
 
 /// What a guest may compute before it has to go.
 pub(crate) const AFTER: Duration = Duration::from_millis(5);
@@ -24,32 +28,58 @@ const REMEMBERED: Duration = Duration::from_secs(2);
 #[cfg(target_os = "linux")]
 const NICE: i32 = 5;
 
+/// Half of the processors: the others are free whatever happens here.
+fn processors() -> usize {
+    thread::available_parallelism().map_or(1, |count| count.get().div_ceil(2))
+}
+
+/// Calls of one rule that can run apart at the same time: enough that the threads have something to do while hosts answer.
+fn turns() -> usize {
+    8 * processors()
+}
+
 /// None if the machine has no threads for it; then guests stay where they are.
 static THREADS: LazyLock<Option<Runtime>> = LazyLock::new(|| {
-    // Half of the processors: the others are free whatever happens here.
-    let processors = thread::available_parallelism().map_or(1, |count| count.get().div_ceil(2));
     let mut threads = Builder::new_multi_thread();
-    threads.worker_threads(processors).thread_name("plugin-apart").on_thread_start(lower_priority).enable_all().build().ok()
+    threads.worker_threads(processors()).thread_name("plugin-apart").on_thread_start(lower_priority).enable_all().build().ok()
 });
 
 /// Which rules of a plugin have been sent away lately.
 #[derive(Default)]
-pub(crate) struct Habits(BTreeMap<String, AtomicU64>);
+pub(crate) struct Habits(BTreeMap<String, Habit>);
+
+struct Habit {
+    /// It begins apart until then.
+    until: AtomicU64,
+    turns: Semaphore,
+}
 
 impl Habits {
     pub(crate) fn of<'a>(rules: impl Iterator<Item = &'a str>) -> Self {
-        Self(rules.map(|rule| (rule.to_owned(), AtomicU64::new(0))).collect())
+        let habit = || Habit { until: AtomicU64::new(0), turns: Semaphore::new(turns()) };
+        Self(rules.map(|rule| (rule.to_owned(), habit())).collect())
     }
 
     /// Whether the rule begins apart.
     pub(crate) fn begins_apart(&self, rule: &str) -> bool {
-        self.0.get(rule).is_some_and(|until| until.load(Ordering::Relaxed) > now_ms())
+        self.0.get(rule).is_some_and(|habit| habit.until.load(Ordering::Relaxed) > now_ms())
+    }
+
+    /// Waits until it is a call's turn to begin apart, in the order in which they came. None if that takes too long. Before it waits it drops
+    /// the instances that the same transaction keeps, for which others may be waiting.
+    pub(crate) async fn turn(&self, rule: &str, within: Duration, instances: &Instances) -> Option<SemaphorePermit<'_>> {
+        let turns = &self.0.get(rule)?.turns;
+        if let Ok(turn) = turns.try_acquire() {
+            return Some(turn);
+        }
+        instances.drop_idle();
+        tokio::time::timeout(within, turns.acquire()).await.ok()?.ok()
     }
 
     /// The rule computed for long, or broke.
     pub(crate) fn note(&self, rule: &str) {
-        if let Some(until) = self.0.get(rule) {
-            until.store(now_ms() + REMEMBERED.as_millis() as u64, Ordering::Relaxed);
+        if let Some(habit) = self.0.get(rule) {
+            habit.until.store(now_ms() + REMEMBERED.as_millis() as u64, Ordering::Relaxed);
         }
     }
 }
@@ -168,5 +198,19 @@ mod tests {
         habits.note("unknown");
         assert!(habits.begins_apart("one"));
         assert!(!habits.begins_apart("two") && !habits.begins_apart("unknown"));
+    }
+
+    #[tokio::test]
+    async fn calls_of_a_rule_take_turns_and_those_of_another_do_not_wait_for_them() {
+        let habits = Habits::of(["one", "two"].into_iter());
+        let turn = async |rule| habits.turn(rule, Duration::from_millis(10), &Instances::default()).await;
+        let mut running = Vec::new();
+        for _ in 0..turns() {
+            running.push(turn("one").await.expect("a turn"));
+        }
+        assert!(turn("one").await.is_none());
+        assert!(turn("two").await.is_some());
+        running.pop();
+        assert!(turn("one").await.is_some());
     }
 }

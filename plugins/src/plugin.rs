@@ -95,6 +95,15 @@ impl Plugin {
     pub async fn run(&self, instances: &Instances, ground: Ground, records: Box<dyn Records>, event: Event) -> Run {
         let Loaded { code, digest, terms, habits, .. } = &*self.0;
         let wall = Duration::from_millis(terms.limits.wall_ms);
+        let (rule, begins_apart) = (event.rule.clone(), habits.begins_apart(&event.rule));
+        // A call inside of another one has its turn already, or would wait for one that waits for it.
+        let mut turn = None;
+        if begins_apart && event.depth == 0 {
+            turn = habits.turn(&rule, wall * apart::PATIENCE, instances).await;
+            if turn.is_none() {
+                return not_run(Call::new(records, ground, &event), too_slow(&terms.limits));
+            }
+        }
         let level = code.slots.level(event.depth);
         let live = match instances.take(digest, level) {
             Some(mut live) => {
@@ -109,10 +118,10 @@ impl Plugin {
                 Err(busy) => return not_run(Call::new(records, ground, &event), busy),
             },
         };
-        let (rule, progress) = (event.rule.clone(), live.store.data().call.progress());
-        let begins_apart = habits.begins_apart(&rule);
+        let progress = live.store.data().call.progress();
         let work = self.clone().call(live, event.into(), begins_apart, Arc::clone(&progress));
         let (run, live) = apart::run(work, begins_apart, &progress.go).await;
+        drop(turn);
         if progress.go.load(Ordering::Relaxed) || matches!(run.result, Err(Refusal::Failed(_))) {
             habits.note(&rule);
         }
