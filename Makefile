@@ -14,7 +14,7 @@ run: build
 
 build:
 	@.ci/prerequisites build
-	cargo build --release --workspace --bins
+	cargo build --release --workspace --bin ironrule
 
 ## Everything: format, lints, Rust tests on real parts, the document, the SDK, other clients, and pages in a real browser.
 test: lint test-rust test-policies test-plugins test-web
@@ -24,9 +24,7 @@ lint:
 	cargo fmt --all --check
 	cargo clippy --release --workspace --all-targets -- --deny warnings
 
-test-rust:
-	@.ci/prerequisites build
-	cargo build --release --workspace --bins
+test-rust: build
 	cargo test --release --workspace
 
 ## The tests that stand beside policies, and what lint finds.
@@ -43,9 +41,8 @@ test-plugins: build
 	CARGO_TARGET_DIR=$(HOME)/.cache/ironrule/guest-target cargo test --quiet --locked --manifest-path plugins/guest-rust/Cargo.toml
 	IRONRULE=$(IRONRULE) plugins/examples/check.sh
 
-test-web:
+test-web: build
 	@.ci/prerequisites test
-	cargo build --release --workspace --bins
 	node tests/web/run.mjs
 
 ## Requests per second beside PocketBase and raw SurrealDB, from one run.

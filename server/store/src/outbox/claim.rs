@@ -159,12 +159,14 @@ pub async fn recover(run: &impl Run, now: &str) -> Result<(), Error> {
     run.run(text.to_owned(), vec![bind("now", now.to_owned())]).await.map(drop)
 }
 
-/// Gives back what anybody has: for the start of a server that has the database for itself.
+/// Gives back what anybody has, and brings back what was put off: for the start of a server that has the database for itself. The one before
+/// may have died between the end of a row and [`let_next_begin`].
 ///
 /// # Errors
 /// What the database reports.
 pub async fn recover_all(run: &impl Run, now: &str) -> Result<(), Error> {
-    let text = "UPDATE _outbox SET state = 'pending', due = $now WHERE state = 'running' RETURN NONE";
+    let text = "UPDATE _outbox SET due = not_before WHERE state = 'pending' AND attempts = 0 AND due != not_before RETURN NONE;
+        UPDATE _outbox SET state = 'pending', due = $now WHERE state = 'running' RETURN NONE";
     run.run(text.to_owned(), vec![bind("now", now.to_owned())]).await.map(drop)
 }
 

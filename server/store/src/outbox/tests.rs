@@ -109,6 +109,19 @@ async fn a_lost_worker_loses_its_rows_and_cannot_end_them() {
     assert_eq!(ids(&claimed(&store, "other", 21).await), ["a"]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_goes_on_at_once_when_its_worker_died_after_the_end_of_a_row() {
+    let store = store().await;
+    put(&store, &[row("a", Some("k"), 0), row("b", Some("k"), 0), row("c", Some("k"), 0)]).await;
+    let first = claimed(&store, "dead", 0).await;
+    assert_eq!(ids(&first), ["a"], "the others are put off");
+    assert!(end(&store, "dead", &first[0], Ended::Delivered, &at(1)).await.expect("ended"));
+    // It dies here, before it lets the next one begin.
+    assert_eq!(ids(&claimed(&store, "other", 2).await), Vec::<&str>::new());
+    recover_all(&store, &at(3)).await.expect("recovered");
+    assert_eq!(ids(&claimed(&store, "other", 3).await), ["b"]);
+}
+
 /// The same worker may get a row back that it believes to have still.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_attempt_ends_only_itself() {
