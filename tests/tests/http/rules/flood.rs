@@ -35,7 +35,9 @@ const CALL_MS: u64 = 20;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hostile_calls_write_nothing_end_nobody_and_leave_no_memory() {
     let calls = size("IRONRULE_HOSTILE_CALLS", 600);
-    let environment = vec![("IRONRULE_PLUGIN_CALL_MS".to_owned(), CALL_MS.to_string())];
+    // Long runs take longer than a token usually lasts.
+    let environment = [("IRONRULE_PLUGIN_CALL_MS", CALL_MS), ("IRONRULE_ACCESS_TOKEN_SECONDS", 86_400)];
+    let environment = environment.map(|(name, value)| (name.to_owned(), value.to_string())).to_vec();
     let app = TestApp::start_with(Options { environment, ..Options::default() }).await;
     let admin = app.admin().await;
     notes(&admin).await;
