@@ -150,7 +150,7 @@ export const records: {
   getMany<T = Record<string, any>>(collection: string, ids: string[]): (Stored<T> | null)[];
   query<T = Record<string, any>>(collection: string, query?: Query): Stored<T>[];
   create<T = Record<string, any>>(collection: string, content: Partial<T>): Stored<T>;
-  update<T = Record<string, any>>(collection: string, id: string, patch: Partial<T>): Stored<T>;
+  update<T = Record<string, any>>(collection: string, id: string, patch: Partial<T> & { [modifier in `${string}+` | `${string}-`]?: unknown }): Stored<T>;
   delete(collection: string, id: string): void;
 };
 

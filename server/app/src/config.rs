@@ -197,7 +197,7 @@ impl Config {
         };
         Figment::from(Serialized::defaults(Self::default()))
             .merge(toml)
-            .merge(Env::prefixed("IRONRULE_").ignore(&["bin", "url", "config", "demo", "admin_password", "setup_code"]))
+            .merge(Env::prefixed("IRONRULE_").ignore(&["bin", "url", "token", "config", "demo", "admin_password", "setup_code"]))
             .merge(Serialized::defaults(overrides))
             .extract()
             .map_err(|error| Error::Configuration(error.to_string()))

@@ -51,7 +51,7 @@ pub use answer::{Answer, Outcome};
 pub(crate) use idempotency::{InFlight, Once};
 pub(crate) use passwords::{Checked, verify};
 pub(crate) use steps::next_id;
-pub(crate) use terms::{Preconditions, Terms};
+pub(crate) use terms::{Preconditions, Terms, names_weakly};
 
 use crate::{Error, call::Call};
 

@@ -113,7 +113,7 @@ impl Watch {
         let (source, keep_run) = {
             let mut state = plugin.state();
             let watched = state.rule(&label, rule, shadow, now);
-            let keep_run = watched.count(run, ended, &call.now, event.is_some());
+            let keep_run = watched.count(run, ended, &call.now, (event.is_some(), shadow));
             (Arc::clone(&watched.source), keep_run)
         };
         // Put together without the lock: most runs have nothing to be kept, and the others wait for nobody.

@@ -3,7 +3,7 @@
 
 use std::str::FromStr;
 
-use rust_decimal::Decimal;
+use rust_decimal::{Decimal, prelude::ToPrimitive as _};
 
 use crate::{
     Collection, Draft, Field, FieldType, NewRecord, Record, Value,
@@ -290,10 +290,14 @@ fn convert_one(checked: &CheckedField, value: Value, pointer: &Pointer, violatio
             }
             Err(Some(("field.format", format!("`{text}` is not the id of a record"))))
         }
-        FieldType::Json => match &checked.schema {
-            Some(schema) => schema.check(&value, pointer, violations).map(|()| value).map_err(|()| None),
-            None => Ok(value),
-        },
+        FieldType::Json => {
+            let mut value = value;
+            keep_numbers(&mut value);
+            match &checked.schema {
+                Some(schema) => schema.check(&value, pointer, violations).map(|()| value).map_err(|()| None),
+                None => Ok(value),
+            }
+        }
         FieldType::Password => match &value {
             Value::Text(hash) if hash.starts_with(PASSWORD_HASH_PREFIX) => Ok(value),
             plain => Err(Some(match password(field, plain) {
@@ -348,6 +352,16 @@ fn convert_number(field: &Field, value: &Value) -> Result<Value, Refused> {
     check_range(field, Decimal::from_f64_retain(number).unwrap_or(beyond))?;
     // Minus zero equals zero for people, but not as an index key.
     Ok(Value::Number(if number == 0.0 { 0.0 } else { number }))
+}
+
+/// Whole numbers beyond 64 bits with a sign were read as decimals, which JSON would show as text.
+fn keep_numbers(value: &mut Value) {
+    match value {
+        Value::Decimal(decimal) => *value = decimal.to_f64().map_or(Value::Null, Value::Number),
+        Value::List(values) => values.iter_mut().for_each(keep_numbers),
+        Value::Object(object) => object.values_mut().for_each(keep_numbers),
+        Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Number(_) | Value::Text(_) => {}
+    }
 }
 
 fn convert_decimal(field: &Field, value: &Value) -> Result<Value, Refused> {

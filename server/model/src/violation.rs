@@ -118,7 +118,10 @@ impl fmt::Display for Violations {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, violation) in self.0.iter().enumerate() {
             let separator = if index == 0 { "" } else { "; " };
-            write!(formatter, "{separator}{}: {}", violation.pointer.as_str(), violation.message)?;
+            match violation.pointer.as_str() {
+                "" => write!(formatter, "{separator}{}", violation.message)?,
+                pointer => write!(formatter, "{separator}{pointer}: {}", violation.message)?,
+            }
         }
         Ok(())
     }

@@ -113,7 +113,14 @@ async fn the_path_of_an_operator() {
     ];
     walk.walk("operator", &parts);
     assert_eq!(walk.admin.get("/api/rules/posts").await.json(200)["order"], json!(["quiet/no-shouting"]));
-    walk.run("sed -i s/0.1.0/0.2.0/ quiet/plugin.js && ironrule plugin install quiet/plugin.js --shadow && ironrule plugin unwatch quiet");
+    // All that a watched version says can be seen.
+    walk.run("sed -i s/0.1.0/0.2.0/ quiet/plugin.js && ironrule plugin install quiet/plugin.js --shadow");
+    for title in ["one", "two", "three"] {
+        walk.admin.post("/api/records/posts", json!({"title": title})).await.expect(201);
+    }
+    let runs = walk.admin.get("/api/plugins/quiet/runs").await.list();
+    assert_eq!(runs.iter().filter(|run| run["mode"] == "shadow").count(), 3, "{runs:?}");
+    walk.run("ironrule plugin unwatch quiet");
     let quiet = walk.admin.get("/api/plugins/quiet").await.json(200);
     assert_eq!((&quiet["version"], &quiet["shadow"]), (&json!("0.1.0"), &json!(null)));
     walk.admin.get("/api/plugins/tenant-quota").await.problem(404, "plugin.not_found");

@@ -306,9 +306,35 @@ async fn an_unknown_parameter_of_the_management_api_is_refused() {
     assert_eq!(kept["fields"][0]["name"], "text", "{kept}");
 }
 
+/// What cannot be read is named, what stands twice is not read in one of two ways, and what has no value is absent.
+#[tokio::test]
+async fn parameters_of_the_management_api_are_read_like_those_of_records() {
+    let app = TestApp::start().await;
+    let admin = app.admin().await;
+    admin.collection("keep", json!([{"name": "text", "type": "text"}])).await;
+    let before = admin.get("/api/collections/keep").await.json(200);
+    for (method, path, errors) in [
+        (Method::DELETE, "/api/collections/keep?force=yes", "/force query.value"),
+        (Method::PATCH, "/api/collections/keep?wait=soon", "/wait query.value"),
+        (Method::PATCH, "/api/collections/keep?dry_run=false&dry_run=true", "/dry_run query.value"),
+        (Method::GET, "/api/policies?limit=1&limit=2", "/limit query.value"),
+        (Method::GET, "/api/records/keep?text=%ff", "/text query.value"),
+        (Method::DELETE, "/api/records/keep?filter=text%20!=%20%22%C3%28%22&max=10", "/filter query.value"),
+    ] {
+        let refused = admin.request(method, path).json(&json!({"description": "changed"})).send().await;
+        refused.problem(400, "query.invalid").errors(&[errors]);
+    }
+    assert_eq!(admin.get("/api/collections/keep").await.json(200), before);
+    assert_eq!(admin.get("/api/records/keep?text=%EF%BF%BD").await.list(), Vec::<serde_json::Value>::new());
+    let changed = admin.request(Method::PATCH, "/api/collections/keep?dry_run=&force=&wait=").json(&json!({"description": "changed"}));
+    assert_eq!(changed.send().await.json(200)["description"], "changed");
+}
+
 #[tokio::test]
 async fn what_the_command_line_takes_from_the_environment_is_no_unknown_setting() {
-    let environment = vec![("IRONRULE_DEMO".to_owned(), "shop".to_owned()), ("IRONRULE_SETUP_CODE".to_owned(), "x".to_owned())];
+    let environment =
+        [("IRONRULE_DEMO", "shop"), ("IRONRULE_SETUP_CODE", "x"), ("IRONRULE_TOKEN", "x"), ("IRONRULE_URL", "http://x.example")];
+    let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
     let app = TestApp::start_with(Options { environment, admin: false, ..Options::default() }).await;
     assert_eq!(app.anonymous().get("/api/records/products").await.list().len(), 3);
 }

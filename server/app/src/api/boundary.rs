@@ -20,6 +20,7 @@ use poem::{
     error::{MethodNotAllowedError, NotFoundError, ParsePathError},
     http::{HeaderName, HeaderValue, StatusCode, header},
 };
+use poem_openapi::error::ParseParamError;
 
 use super::{
     compression::{self, Codings},
@@ -88,21 +89,47 @@ impl Methods {
         self.find(path).map_or_else(|| "GET".to_owned(), methods)
     }
 
-    /// Refuses query parameters that the operation does not have: `dryrun=true` must not be taken for nothing.
-    fn check_query(&self, request: &Request) -> Result<(), Error> {
+    /// Refuses query parameters that the operation does not have, for `dryrun=true` must not be taken for nothing, and those that stand twice.
+    /// Those without a value go: they count as absent.
+    fn check_query(&self, request: &mut Request) -> Result<(), Error> {
         let Some(known) = self.find(request.uri().path()).and_then(|one| {
             let operation = one.operations.iter().find(|(method, _)| method == request.method().as_str());
             operation.map(|(_, parameters)| parameters)
         }) else {
             return Ok(());
         };
-        let mut violations = model::Violations::default();
-        for (name, _) in url::form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes()) {
-            if !known.iter().any(|one| *one == name) {
+        let (mut violations, mut given) = (model::Violations::default(), Vec::<(String, String)>::new());
+        for (name, value) in url::form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes()).into_owned() {
+            if !known.contains(&name) {
                 violations.add(model::Pointer::field(&name), "query.unknown", format!("unknown query parameter `{name}`"));
+            } else if given.iter().any(|(other, _)| *other == name) {
+                violations.add(model::Pointer::field(&name), "query.value", format!("`{name}` stands twice"));
             }
+            given.push((name, value));
         }
-        violations.or(()).map_err(Error::Query)
+        violations.or(()).map_err(Error::Query)?;
+        if given.iter().any(|(_, value)| value.trim().is_empty()) {
+            let left = given.iter().filter(|(_, value)| !value.trim().is_empty());
+            let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(left).finish();
+            let path = request.uri().path();
+            let uri = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
+            *request.uri_mut() = uri.parse().map_err(|_| Error::NoRoute)?;
+        }
+        Ok(())
+    }
+}
+
+/// Refuses a query that is not UTF-8, which would otherwise be read as something else.
+fn is_text(request: &Request) -> Result<(), Error> {
+    let query = request.uri().query().unwrap_or_default();
+    if query.to_ascii_uppercase().contains("%EF%BF%BD") {
+        return Ok(());
+    }
+    let replaced = |text: &str| text.contains(char::REPLACEMENT_CHARACTER);
+    let mut pairs = url::form_urlencoded::parse(query.as_bytes());
+    match pairs.find(|(name, value)| replaced(name) || replaced(value)) {
+        Some((name, _)) => Err(Error::Query(model::Violation::new(model::Pointer::field(&name), "query.value", "not UTF-8").into())),
+        None => Ok(()),
     }
 }
 
@@ -145,6 +172,11 @@ impl<E> Boundary<E> {
                 StatusCode::UNSUPPORTED_MEDIA_TYPE if path == "/api/plugins" => Error::UnsupportedType { expected: "application/wasm" },
                 StatusCode::UNSUPPORTED_MEDIA_TYPE => Error::UnsupportedType { expected: "application/json" },
                 StatusCode::NOT_FOUND => Error::NoRoute,
+                status if status.is_client_error() && error.is::<ParseParamError>() => {
+                    let name = error.downcast_ref::<ParseParamError>().map_or("", |error| error.name);
+                    let message = format!("`{name}` cannot be read");
+                    Error::Query(model::Violation::new(model::Pointer::field(name), "query.value", message).into())
+                }
                 status if status.is_client_error() => {
                     Error::Query(model::Violation::new(model::Pointer::root(), "query.value", error.to_string()).into())
                 }
@@ -219,7 +251,7 @@ impl<E: Endpoint> Boundary<E> {
         story.await
     }
 
-    async fn story(&self, request: Request, asked: &Asked) -> poem::Result<Response> {
+    async fn story(&self, mut request: Request, asked: &Asked) -> poem::Result<Response> {
         let trail = &asked.trail;
         if let Some(answer) = self.cors.preflight(&request) {
             return Ok(answer);
@@ -232,7 +264,8 @@ impl<E: Endpoint> Boundary<E> {
         compression::refuse_encoded(request.headers())?;
         self.wait_for_epoch(&request).await?;
         asked.known.store(self.app.world().version, Ordering::Relaxed);
-        self.methods.check_query(&request)?;
+        is_text(&request)?;
+        self.methods.check_query(&mut request)?;
         self.inner.get_response_or_error(request).await
     }
 

@@ -31,8 +31,8 @@ impl Preconditions {
     /// Checks a record that is there.
     pub(super) fn check(&self, stored: &Record) -> Result<(), Error> {
         let etag = stored.etag();
-        let differs = self.if_match.as_deref().is_some_and(|tags| !names(tags, &etag));
-        let excluded = self.if_none_match.as_deref().is_some_and(|tags| names(tags, &etag));
+        let differs = self.if_match.as_deref().is_some_and(|tags| !tags.split(',').map(str::trim).any(|tag| tag == "*" || tag == etag));
+        let excluded = self.if_none_match.as_deref().is_some_and(|tags| names_weakly(tags, &etag));
         if differs || excluded { Err(Error::VersionMismatch) } else { Ok(()) }
     }
 
@@ -47,7 +47,7 @@ impl Preconditions {
     }
 }
 
-/// Any of the listed strong tags, or `*`.
-fn names(tags: &str, etag: &str) -> bool {
-    tags.split(',').map(str::trim).any(|tag| tag == "*" || tag == etag)
+/// Any of the listed tags, or `*`. `If-None-Match` compares weakly (RFC 9110, section 13.1.2): proxies that compress make tags weak.
+pub(crate) fn names_weakly(tags: &str, etag: &str) -> bool {
+    tags.split(',').map(str::trim).any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
 }

@@ -162,10 +162,10 @@ impl RuleWatch {
         wants
     }
 
-    /// Counts a run. True if it is one to be kept, given that it has a transcript.
-    pub(super) fn count(&mut self, run: &Run, ended: Ended, at: &Arc<str>, recorded: bool) -> bool {
+    /// Counts a run. True if it is one to be kept, given that it has a transcript: what a watched version says is why it is watched.
+    pub(super) fn count(&mut self, run: &Run, ended: Ended, at: &Arc<str>, (recorded, shadow): (bool, bool)) -> bool {
         self.counters.note(run, ended, at);
-        if ended.is_stopped() {
+        if shadow || ended.is_stopped() {
             return recorded;
         }
         self.unkept += 1;

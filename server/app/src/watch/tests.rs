@@ -58,7 +58,7 @@ fn a_run_is_counted_by_how_it_ended() {
         [Ok(Outcome::default()), Ok(patch), failure("plugin.timeout"), failure("plugin.trap"), failure("plugin.trap"), Err(aborted)]
     {
         let run = ran(result);
-        rule.count(&run, Ended::of(&run), &"2026-01-01T00:00:00Z".into(), true);
+        rule.count(&run, Ended::of(&run), &"2026-01-01T00:00:00Z".into(), (true, false));
     }
     let counters = &rule.counters;
     assert_eq!(["accepted", "changed", "failed", "aborted"].map(|outcome| counters.count(outcome)), [1, 1, 3, 1]);
@@ -73,7 +73,7 @@ fn every_refusal_is_kept_and_one_in_many_of_the_others() {
     let mut rule = watched();
     let mut kept = |result: Result<Outcome, Refusal>, recorded: bool| {
         let run = ran(result);
-        rule.count(&run, Ended::of(&run), &"".into(), recorded)
+        rule.count(&run, Ended::of(&run), &"".into(), (recorded, false))
     };
     assert!(!kept(Ok(Outcome::default()), false), "there is no transcript");
     let others: Vec<bool> = (0..2 * ONE_IN).map(|_| kept(Ok(Outcome::default()), true)).collect();

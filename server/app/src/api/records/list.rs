@@ -14,6 +14,7 @@ use crate::{
     api::PublicUrl,
     call::Call,
     records::{
+        self,
         list::{self, Page},
         read::{self, Wanted},
     },
@@ -35,7 +36,7 @@ pub(super) async fn read(call: &Call, collection: &str, id: &str, request: &Requ
     let read = read::read(call, collection, id, &wanted).await?;
     // What is shown beside the record has changes of its own, which the tag does not tell.
     let tags = request.header("if-none-match").filter(|_| wanted.expand.is_none());
-    if tags.is_some_and(|tags| tags.split(',').any(|tag| tag.trim() == read.record.etag())) {
+    if tags.is_some_and(|tags| records::names_weakly(tags, &read.record.etag())) {
         let answer = Response::builder().status(StatusCode::NOT_MODIFIED).header("etag", read.record.etag());
         return Ok(answer.finish());
     }

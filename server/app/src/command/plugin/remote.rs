@@ -178,16 +178,26 @@ pub(super) async fn order(place: &Place, collection: &str, rules: &[String]) -> 
 pub(super) async fn settings(place: &Place, name: &str, values: &[String]) -> Result<(), Error> {
     let server = Server::at(place).await?;
     let path = format!("/api/plugins/{name}/settings");
-    let request = match values.is_empty() {
-        true => server.request(Method::GET, &path),
-        false => server.request(Method::PUT, &path).json(&pairs(values)?),
-    };
-    for setting in server.send(request).await?.as_array().into_iter().flatten() {
+    let given = pairs(values)?;
+    let mut settings = server.send(server.request(Method::GET, &path)).await?;
+    if !given.is_empty() {
+        // A PUT is all plain settings; those that are not named here stay as they are. Secrets stay by themselves.
+        let kept = settings.as_array().into_iter().flatten().filter(|setting| setting["secret"] != true && setting["set"] == true);
+        let kept = kept.filter_map(|setting| Some((setting["name"].as_str()?, setting["value"].clone())));
+        // `NAME=` goes back to the default.
+        let given = given.into_iter().map(|(name, value)| (name, if value.is_empty() { Json::Null } else { value.into() }));
+        let all: BTreeMap<&str, Json> = kept.chain(given).collect();
+        settings = server.send(server.request(Method::PUT, &path).json(&all)).await?;
+    }
+    for setting in settings.as_array().into_iter().flatten() {
         let name = setting["name"].as_str().unwrap_or_default();
         match (&setting["value"], setting["secret"].as_bool(), setting["set"].as_bool()) {
             (_, Some(true), Some(true)) => println!("{name} (secret)"),
             (Json::String(value), _, _) => println!("{name}={value}"),
-            _ => println!("{name} (not set)"),
+            _ => match setting["default"].as_str() {
+                Some(default) => println!("{name}={default} (the default)"),
+                None => println!("{name} (not set)"),
+            },
         }
     }
     Ok(())
@@ -207,9 +217,11 @@ pub(super) async fn runs(place: &Place, name: &str) -> Result<(), Error> {
     for run in runs.as_array().into_iter().flatten() {
         let text = |name: &str| run[name].as_str().unwrap_or_default();
         println!(
-            "{:>5} {} {} {} {} {}",
+            "{:>5} {} {}{} {} {} {} {}",
             run["seq"].to_string(),
             text("at"),
+            text("version"),
+            if run["mode"] == "shadow" { " (watched)" } else { "" },
             text("rule"),
             text("collection"),
             text("outcome"),
