@@ -188,7 +188,7 @@ where
         let (endpoint, arrival) = (endpoint.clone(), arrival.clone());
         async move { Ok::<_, Infallible>(endpoint.respond(request, arrival).await) }
     });
-    let serving = served.builder.serve_connection(TokioIo::new(Explained::new(stream)), service);
+    let serving = served.builder.serve_connection(TokioIo::new(Explained::new(stream, Arc::clone(connection))), service);
     tokio::pin!(serving);
     loop {
         tokio::select! {

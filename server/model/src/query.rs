@@ -7,6 +7,9 @@ use crate::{condition::Condition, value::Value};
 /// The most records that one page may have.
 pub const LIMIT_MAX: usize = 1_000;
 
+/// The most records that [`Start::After::known`] counts: so many are rather read again than asked for with a query of their own.
+pub const KNOWN_MAX: usize = 8;
+
 /// One field of an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SortKey {
@@ -30,7 +33,8 @@ pub enum Start {
         values: Vec<Value>,
         /// The id, which decides between equals.
         id: String,
-        /// How many records up to this one, it included, were the only ones with these values then; 0 if nobody knows.
+        /// How many records up to this one, it included, were the only ones with these values then; 0 if nobody knows, or more
+        /// than [`KNOWN_MAX`].
         known: usize,
     },
 }

@@ -15,7 +15,11 @@ const TABLE: &str = "_cursors";
 pub async fn keep(run: &impl Run, name: &str, position: &str, expires: &str) -> Result<(), Error> {
     let text = "UPSERT $id CONTENT { position: $position, expires: $expires } RETURN NONE";
     let binds = vec![bind("id", record_id(TABLE, name)), bind("position", position.to_owned()), bind("expires", expires.to_owned())];
-    run.run(text.to_owned(), binds).await.map(drop)
+    match run.run(text.to_owned(), binds).await {
+        // Somebody else keeps the same position under the same name in this moment.
+        Ok(_) | Err(Error::Conflict) => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// A position by its name; none if it is not kept, or not any more.

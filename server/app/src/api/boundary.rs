@@ -122,13 +122,17 @@ impl Methods {
 /// Refuses a query that is not UTF-8, which would otherwise be read as something else.
 fn is_text(request: &Request) -> Result<(), Error> {
     let query = request.uri().query().unwrap_or_default();
-    if query.to_ascii_uppercase().contains("%EF%BF%BD") {
-        return Ok(());
-    }
-    let replaced = |text: &str| text.contains(char::REPLACEMENT_CHARACTER);
-    let mut pairs = url::form_urlencoded::parse(query.as_bytes());
-    match pairs.find(|(name, value)| replaced(name) || replaced(value)) {
-        Some((name, _)) => Err(Error::Query(model::Violation::new(model::Pointer::field(&name), "query.value", "not UTF-8").into())),
+    // What is not UTF-8 is read as this character, which a client may also send.
+    let read_as = |text: &str| text.matches(char::REPLACEMENT_CHARACTER).count();
+    let sent = |pair: &str| read_as(pair) + pair.to_ascii_uppercase().matches("%EF%BF%BD").count();
+    let mut wrong = query.split('&').filter_map(|pair| {
+        let (name, value) = url::form_urlencoded::parse(pair.as_bytes()).next()?;
+        (read_as(&name) + read_as(&value) > sent(pair)).then_some(name)
+    });
+    match wrong.next() {
+        Some(name) => {
+            Err(Error::Query(model::Violation::new(model::Pointer::field(&name), "query.value", format!("`{name}` is not UTF-8")).into()))
+        }
         None => Ok(()),
     }
 }

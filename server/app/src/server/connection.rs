@@ -128,6 +128,11 @@ impl Connection {
         Visit { connection: Arc::clone(self), count: Count::Body }
     }
 
+    /// True while a request has no whole answer.
+    pub(super) fn is_asked(&self) -> bool {
+        self.requests.load(Ordering::Relaxed) > 0
+    }
+
     pub(super) fn read(&self) {
         let now = now_ms();
         self.read_last.store(now, Ordering::Relaxed);

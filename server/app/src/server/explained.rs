@@ -4,6 +4,7 @@
 use std::{
     io,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -13,6 +14,7 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
+use super::Connection;
 use crate::api::unreadable;
 
 /// How long a client whose request cannot be read may go on sending it: closing with something unread would take the answer back.
@@ -20,14 +22,32 @@ const LINGERING: Duration = Duration::from_secs(1);
 
 pub(super) struct Explained<I> {
     stream: I,
+    connection: Arc<Connection>,
+    /// The last piece was not written as a whole: what comes next is the rest of an answer, whatever it looks like.
+    inside: bool,
     /// What is written in place of hyper's answer, and how much of that has been.
     answer: Option<(Vec<u8>, usize)>,
     lingering: Option<Pin<Box<Sleep>>>,
 }
 
 impl<I> Explained<I> {
-    pub(super) fn new(stream: I) -> Self {
-        Self { stream, answer: None, lingering: None }
+    pub(super) fn new(stream: I, connection: Arc<Connection>) -> Self {
+        Self { stream, connection, inside: false, answer: None, lingering: None }
+    }
+
+    /// A body may look like an answer of hyper, for its author may want it to: only where no answer is under way it can be one.
+    fn refusal(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+        let between = !self.inside && !self.connection.is_asked();
+        own_status(bytes).filter(|_| between).and_then(unreadable)
+    }
+
+    fn noted(&mut self, written: Poll<io::Result<usize>>, offered: usize) -> Poll<io::Result<usize>> {
+        self.inside = match written {
+            Poll::Ready(Ok(bytes)) => bytes < offered,
+            // Nothing of it was written; what was offered comes again.
+            Poll::Ready(Err(_)) | Poll::Pending => self.inside,
+        };
+        written
     }
 }
 
@@ -63,19 +83,21 @@ impl<I: AsyncRead + Unpin> AsyncRead for Explained<I> {
 impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Explained<I> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         // hyper writes an answer of its own in one piece, and nothing after it.
-        match own_status(bytes).and_then(unreadable) {
-            Some(answer) => {
-                self.answer = Some((answer, 0));
-                Poll::Ready(Ok(bytes.len()))
-            }
-            None => Pin::new(&mut self.stream).poll_write(context, bytes),
+        if let Some(answer) = self.refusal(bytes) {
+            self.answer = Some((answer, 0));
+            return Poll::Ready(Ok(bytes.len()));
         }
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.noted(written, bytes.len())
     }
 
     fn poll_write_vectored(mut self: Pin<&mut Self>, context: &mut Context<'_>, slices: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
         match slices {
             [one] => self.poll_write(context, one),
-            several => Pin::new(&mut self.stream).poll_write_vectored(context, several),
+            several => {
+                let written = Pin::new(&mut self.stream).poll_write_vectored(context, several);
+                self.noted(written, several.iter().map(|slice| slice.len()).sum())
+            }
         }
     }
 

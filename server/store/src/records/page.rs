@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 
 use model::{
     Collection, Record, Value,
-    query::{List, SortKey, Start},
+    query::{KNOWN_MAX, List, SortKey, Start},
 };
 use surrealdb::types::Value as Stored;
 
@@ -18,9 +18,6 @@ use crate::{
     transaction::{Binds, Run},
     value::to_stored,
 };
-
-/// How many records are rather read again than asked for with a query of their own.
-const AGAIN_MAX: usize = 8;
 
 /// Reads a page; `more` says where from, and adds to WHERE.
 pub(super) async fn read(
@@ -43,7 +40,7 @@ pub(super) async fn read(
         Start::After { values, id, known } => {
             let position = Position::new(&order, values, id);
             position.bind(&mut select.binds);
-            if (1..=AGAIN_MAX).contains(known)
+            if (1..=KNOWN_MAX).contains(known)
                 && let Some(found) = select.merged(&position, *known, list.limit).await?
             {
                 return Ok(found);

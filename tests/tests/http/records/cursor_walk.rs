@@ -113,7 +113,9 @@ async fn a_walk_meets_everything_that_stays_once() {
     let world = Arc::new(World { admin, over: AtomicBool::new(false), written: AtomicU64::new(0) });
     let writers: Vec<_> = (0..WRITERS).map(|writer| tokio::spawn(write(Arc::clone(&world), writer as u64))).collect();
 
-    for sort in SORTS.into_iter().skip(number("CURSOR_WALK_FROM", 0)) {
+    let from = number("CURSOR_WALK_FROM", 0);
+    assert!(from < SORTS.len(), "`CURSOR_WALK_FROM` leaves nothing to walk");
+    for sort in SORTS.into_iter().skip(from) {
         let (begun, before) = (Instant::now(), world.written.load(Ordering::Relaxed));
         let (met, pages) = walk(&world.admin, sort, limit).await;
         let twice: Vec<&String> = met.iter().filter(|(_, times)| **times > 1).map(|(id, _)| id).collect();

@@ -4,7 +4,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::TimeDelta;
 use model::{
     Record, Value,
-    query::{SortKey, Start},
+    query::{KNOWN_MAX, SortKey, Start},
     time::datetime_text,
     value::Object,
 };
@@ -94,8 +94,8 @@ fn values(keys: &[SortKey], record: &Record) -> impl Iterator<Item = Value> {
 /// How many records at the end of a page have the values of the last one. That is nothing to go by when all have.
 fn known(keys: &[SortKey], page: &[Record], last: &Record) -> usize {
     let same = |record: &&Record| keys.iter().all(|key| key.field == "id" || record.value(&key.field) == last.value(&key.field));
-    let known = page.iter().rev().take_while(same).count();
-    if known < page.len() { known } else { 0 }
+    let known = page.iter().rev().take(KNOWN_MAX + 1).take_while(same).count();
+    if known < page.len() && known <= KNOWN_MAX { known } else { 0 }
 }
 
 fn order_text(keys: &[SortKey]) -> String {
