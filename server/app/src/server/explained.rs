@@ -146,4 +146,19 @@ mod tests {
         assert_eq!(head("204 No Content", "content-length: 0\r\ndate: now"), None);
         assert_eq!(own_status(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\ndate: now\r\n\r\n{}"), None);
     }
+
+    #[test]
+    fn a_body_that_looks_like_one_stays_as_it_is() {
+        let connection = Arc::new(Connection::new(1, None));
+        let mut stream = Explained::new((), Arc::clone(&connection));
+        let bytes = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n";
+        assert!(stream.refusal(bytes).is_some());
+        let request = connection.begin(hyper::Version::HTTP_11);
+        assert!(stream.refusal(bytes).is_none(), "it is being answered");
+        drop(request);
+        let _ = stream.noted(Poll::Ready(Ok(10)), 20);
+        assert!(stream.refusal(bytes).is_none(), "the rest of the answer is still to be written");
+        let _ = stream.noted(Poll::Ready(Ok(10)), 10);
+        assert!(stream.refusal(bytes).is_some());
+    }
 }
