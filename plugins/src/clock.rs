@@ -2,9 +2,9 @@
 //! for a while, so that an idle server stays idle.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, Thread};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wasmtime::{Engine, Result};
 
@@ -22,6 +22,8 @@ pub(crate) struct Clock {
     used: Arc<AtomicBool>,
     /// The thread sleeps until it is woken.
     stopped: Arc<AtomicBool>,
+    /// Microseconds from the tick before the last one to the last one: a thread that sleeps wakes late.
+    tick_us: Arc<AtomicU64>,
     thread: Thread,
 }
 
@@ -30,10 +32,14 @@ impl Clock {
     pub(crate) fn start(engine: &Engine) -> Result<Arc<Self>> {
         let engine = engine.weak();
         let (used, stopped) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicBool::new(false)));
-        let (was_used, has_stopped) = (Arc::clone(&used), Arc::clone(&stopped));
+        let tick_us = Arc::new(AtomicU64::new(TICK.as_micros() as u64));
+        let (was_used, has_stopped, last_us) = (Arc::clone(&used), Arc::clone(&stopped), Arc::clone(&tick_us));
         let thread = thread::Builder::new().name("plugin-clock".to_owned()).spawn(move || {
-            let mut idle = 0;
+            let (mut idle, mut before) = (0, Instant::now());
             while let Some(engine) = engine.upgrade() {
+                let now = Instant::now();
+                last_us.store(now.duration_since(before).as_micros() as u64, Ordering::Relaxed);
+                before = now;
                 engine.increment_epoch();
                 drop(engine);
                 idle = if was_used.swap(false, Ordering::SeqCst) { 0 } else { idle + 1 };
@@ -47,10 +53,16 @@ impl Clock {
                     thread::park_timeout(LOOK);
                 }
                 has_stopped.store(false, Ordering::SeqCst);
-                idle = 0;
+                (idle, before) = (0, Instant::now());
             }
         })?;
-        Ok(Arc::new(Self { used, stopped, thread: thread.thread().clone() }))
+        Ok(Arc::new(Self { used, stopped, tick_us, thread: thread.thread().clone() }))
+    }
+
+    /// How long the last tick took.
+    pub(crate) fn tick(&self) -> Duration {
+        // While the whole process was stopped nobody has computed.
+        Duration::from_micros(self.tick_us.load(Ordering::Relaxed)).min(TICK * 4)
     }
 
     /// A guest runs now, or still.

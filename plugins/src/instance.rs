@@ -10,7 +10,6 @@ use wasmtime::Result;
 
 use crate::apart;
 use crate::contract::types;
-use crate::engine::TICK;
 use crate::limits::Limits;
 use crate::records::{Failure, NoRecords, Records};
 use crate::run::{Event, Ground, LogLevel, LogLine};
@@ -70,7 +69,8 @@ pub(crate) struct Call {
     now_ms: u64,
     random: u64,
     started: Instant,
-    ticks: u64,
+    /// The ticks in which the guest has computed, all together.
+    ticked: Duration,
     progress: Arc<Progress>,
 }
 
@@ -117,7 +117,7 @@ impl Call {
             now_ms,
             random: seed,
             started: Instant::now(),
-            ticks: 0,
+            ticked: Duration::ZERO,
             progress: Arc::default(),
         }
     }
@@ -166,12 +166,12 @@ impl Instance {
         (call, err)
     }
 
-    /// Called at most once per tick while the guest computes. Both measures are too high, each in its own way: the ticks
+    /// Called at most once per tick while the guest computes, with how long that tick took. Both measures are too high, each in its own way: the ticks
     /// count a slow host call, the clock counts the time that other tasks had the thread. The lower one decides.
-    pub(crate) fn has_time_left(&mut self) -> bool {
+    pub(crate) fn has_time_left(&mut self, tick: Duration) -> bool {
         let call = &mut self.call;
-        call.ticks += 1;
-        let computing = call.elapsed().saturating_sub(call.in_host).min(TICK * u32::try_from(call.ticks).unwrap_or(u32::MAX));
+        call.ticked += tick;
+        let computing = call.elapsed().saturating_sub(call.in_host).min(call.ticked);
         if computing > apart::AFTER {
             call.progress.go.store(true, Ordering::Relaxed);
         }

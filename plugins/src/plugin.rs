@@ -227,7 +227,7 @@ impl Code {
         if let Some(clock) = self.clock.clone() {
             store.epoch_deadline_callback(move |mut store| {
                 clock.goes();
-                Ok(match store.data_mut().has_time_left() {
+                Ok(match store.data_mut().has_time_left(clock.tick()) {
                     true => UpdateDeadline::Yield(1),
                     false => UpdateDeadline::Interrupt,
                 })
