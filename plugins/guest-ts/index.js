@@ -106,6 +106,9 @@ export const endpoint = written("endpoint");
 
 /** The plugin: `export const rules = definePlugin({...})`. */
 export function definePlugin({ rules, ...plugin }) {
+  if (!Array.isArray(rules)) throw new TypeError("`rules` of definePlugin is no list: `rules: [beforeWrite({ ... })]`");
+  const broken = rules.findIndex((rule) => typeof rule?.run !== "function");
+  if (broken >= 0) throw new TypeError(`the rule \`${rules[broken]?.name ?? broken}\` has no function \`run\``);
   const runs = new Map(rules.map((rule) => [rule.name, rule.run]));
   const declared = rules.map(({ run, ...rule }) => rule);
   return {

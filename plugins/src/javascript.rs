@@ -35,3 +35,16 @@ pub fn compile(source: &str, map: Option<&str>) -> Result<Vec<u8>, Error> {
     }
     Ok(component)
 }
+
+/// What is wrong with a module that was evaluated and is no plugin, by the words with which the engine ended when it was asked for the
+/// manifest. Before that it does not look at what the module exports.
+pub(crate) fn explained(panic: &str) -> Option<&'static str> {
+    if panic.contains("interface 'ironrule:rules/rules@") {
+        return Some(match panic.contains("from: \"undefined\"") {
+            true => "the module exports no `rules`: `export const rules = definePlugin({ ... })`",
+            false => "`rules` is no object: `export const rules = definePlugin({ ... })`",
+        });
+    }
+    let lacks_manifest = panic.contains("function 'manifest' not found");
+    lacks_manifest.then_some("`rules` has no function `manifest`, which definePlugin makes: `export const rules = definePlugin({ ... })`")
+}

@@ -15,7 +15,7 @@ use crate::manifest::Manifest;
 use crate::plugin::{Code, Loaded, Plugin};
 use crate::slots::Slots;
 use crate::stack::Lines;
-use crate::{Error, engine, wasi};
+use crate::{Error, engine, javascript, wasi};
 
 /// Compiles and links plugins. One per process: its instance pool reserves a terabyte of addresses (not of memory).
 #[derive(Clone)]
@@ -71,7 +71,7 @@ impl Runtime {
     /// has a cache that knows it.
     ///
     /// # Errors
-    /// Each variant of [`Error`] but `Engine` and `JavaScript`.
+    /// Each variant of [`Error`] but `Engine`; `JavaScript` for a component whose module is no plugin.
     pub async fn load(&self, wasm: Vec<u8>) -> Result<Plugin, Error> {
         let max = self.limits.component_max_bytes;
         if wasm.len() > max {
@@ -90,7 +90,10 @@ impl Runtime {
 
         let text = code.manifest(&self.limits).await.map_err(|failure| {
             let stack = failure.stack.map(|stack| format!("\n{stack}")).unwrap_or_default();
-            Error::NoManifest(format!("{} ({}){stack}", failure.message, failure.code))
+            match javascript::explained(&stack) {
+                Some(sentence) => Error::JavaScript(sentence.to_owned()),
+                None => Error::NoManifest(format!("{} ({}){stack}", failure.message, failure.code)),
+            }
         })?;
         let manifest = Manifest::parse(&text)?;
         let limits = self.limits.lowered_to(&manifest.limits);

@@ -41,6 +41,14 @@ test("the manifest is what was declared, without the functions", () => {
   });
 });
 
+test("what is no rule is refused at once", () => {
+  const define = (rules) => () => definePlugin({ name: "test", version: "1.0.0", rules });
+  assert.throws(define({ check() {} }), /`rules` of definePlugin is no list/);
+  assert.throws(define(undefined), /`rules` of definePlugin is no list/);
+  assert.throws(define([beforeWrite({ name: "check", run: 7 })]), /the rule `check` has no function `run`/);
+  assert.throws(define([null]), /the rule `0` has no function `run`/);
+});
+
 test("a rule sees the event", () => {
   let seen;
   const plugin = pluginOf((context) => void (seen = context));

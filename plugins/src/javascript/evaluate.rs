@@ -104,9 +104,17 @@ fn linker(engine: &Engine, component: &Component) -> Result<Linker<World>> {
     Ok(linker)
 }
 
-/// What the engine says about a module, without its own file names.
+/// How the engine begins what it says about a module: how far it has come is no help to the author.
+const BEGINNINGS: [&str; 3] = [
+    "Failed to evaluate user JavaScript module: ",
+    "Failed to declare JavaScript module: ",
+    "Failed to finish JavaScript module evaluation: ",
+];
+
+/// What the engine says about a module, without its own words and file names.
 fn said(message: &str, written: &MemoryOutputPipe) -> String {
     let written = String::from_utf8_lossy(&written.contents()).into_owned();
+    let message = BEGINNINGS.iter().fold(message, |message, beginning| message.strip_prefix(*beginning).unwrap_or(message));
     let text = if written.trim().is_empty() { message.to_owned() } else { format!("{message}: {}", written.trim()) };
     text.replace("componentize-qjs:user.js", "plugin.js").replace(modules::ENTRY, "plugin.js")
 }

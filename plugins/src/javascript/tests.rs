@@ -115,6 +115,7 @@ fn refused(source: &str, parts: &[&str]) {
 #[test]
 fn what_cannot_be_compiled_is_said_with_its_place() {
     refused("export const rules = {;\n", &["plugin.js:1"]);
+    refused("const a = 1;\n\n  const b = (;\n", &["could not be compiled: Error: unexpected token", "plugin.js:3:14"]);
     refused("\n\nthrow new Error(\"at once\");\n", &["at once", "plugin.js:3"]);
     refused("import x from \"lodash\";\n", &["there is no module `lodash`"]);
     refused("import { log } from \"@ironrule/rules\";\nlog.info(\"hello\");\n", &["while the module is evaluated"]);
@@ -122,9 +123,31 @@ fn what_cannot_be_compiled_is_said_with_its_place() {
     refused(&" ".repeat(SOURCE_MAX_BYTES + 1), &["at most 1048576"]);
 }
 
+#[test]
+fn what_is_no_rule_is_said_with_its_place() {
+    let define = |rules: &str| {
+        let import = "import { beforeWrite, definePlugin } from \"@ironrule/rules\";";
+        format!("{import}\nexport const rules = definePlugin({{ rules: {rules} }});\n")
+    };
+    refused(&define("{ check() {} }"), &["`rules` of definePlugin is no list", "plugin.js:2"]);
+    refused(&define("undefined"), &["`rules` of definePlugin is no list", "plugin.js:2"]);
+    refused(&define(r#"[beforeWrite({ name: "check", run: 7 })]"#), &["the rule `check` has no function `run`", "plugin.js:2"]);
+    refused(&define("[null]"), &["the rule `0` has no function `run`", "plugin.js:2"]);
+}
+
 #[tokio::test]
 async fn a_module_without_the_rules_is_no_plugin() {
     let runtime = Runtime::new(Limits::default(), Compiler::here()).expect("an engine");
-    let Ok(component) = Compiler::here().javascript("export const other = 1;\n").await else { return };
-    assert!(runtime.load(component).await.is_err());
+    for (source, expected) in [
+        ("", "the module exports no `rules`: `export const rules = definePlugin({ ... })`"),
+        ("export const other = 1;\n", "the module exports no `rules`"),
+        ("export default {};\n", "the module exports no `rules`"),
+        ("export const rules = 7;\n", "`rules` is no object"),
+        ("export const rules = null;\n", "`rules` is no object"),
+        ("export const rules = {};\n", "`rules` has no function `manifest`"),
+    ] {
+        let component = Compiler::here().javascript(source).await.expect("it compiles");
+        let error = runtime.load(component).await.expect_err("this is no plugin");
+        assert!(matches!(error, Error::JavaScript(_)) && error.to_string().contains(expected), "{source}: {error}");
+    }
 }

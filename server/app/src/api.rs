@@ -21,6 +21,8 @@ mod payload;
 
 mod visitor;
 
+mod once;
+
 mod explorer;
 
 mod records;
@@ -53,7 +55,7 @@ use std::{
 };
 
 use model::{Caller, Principal};
-use poem::{EndpointExt, Route};
+use poem::{EndpointExt, IntoEndpoint, Route};
 use poem_openapi::OpenApiService;
 
 use crate::{App, Error, endpoints, server::Proxies, world::World};
@@ -121,7 +123,7 @@ pub fn endpoint(app: &Arc<App>, setup: Setup, address: SocketAddr) -> Result<End
         .at("/readyz", system::Ready)
         .at("/docs", system::Docs)
         .at("/docs/*file", system::Docs)
-        .nest("/api", service)
+        .nest("/api", once::Once(service.into_endpoint()))
         .data(Arc::clone(app))
         .data(Arc::new(setup))
         .data(PublicUrl(url.into()));
@@ -147,3 +149,6 @@ pub(crate) fn document(world: &World, url: &str, wanted: &Wanted, caller: Option
         Document::render(&ground, wanted, audience).map_err(|error| Error::Internal(format!("the OpenAPI document: {error}")))
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -127,7 +127,7 @@ pub(crate) fn catalog(text: &str) -> Result<Catalog, String> {
 /// # Errors
 /// What is wrong with the file, or what the stories of collections report.
 pub(crate) async fn define_text(call: &Call, text: &str) -> Result<(), Error> {
-    let collections = serde_json::from_str(text).map_err(|error| Error::Configuration(format!("collections.json: {error}")))?;
+    let collections = serde_json::from_str(text).map_err(|error| Error::Command(format!("collections.json: {error}")))?;
     define(call, collections).await
 }
 

@@ -13,10 +13,10 @@ use chrono::{DateTime, Utc};
 use model::{Action, Caller, Collection, Field, Principal, Record, condition::Context, time::datetime_text};
 use plugins::Instances;
 use policies::{Access, Plan};
-use store::Transaction;
+use store::{Run, Transaction};
 use tokio::sync::OwnedRwLockWriteGuard;
 
-use crate::{App, Error, decisions::Refused, outbox, world::World};
+use crate::{App, Error, decisions::Refused, once::Pledge, outbox, world::World};
 
 /// One request. Cheap to clone; everything in it stays the same until the answer.
 #[derive(Clone)]
@@ -37,6 +37,8 @@ pub struct Call {
     pub(crate) depth: u8,
     /// What belongs to the attempt at a transaction that is being made, and is gone with it.
     pub(crate) attempt: Arc<Attempt>,
+    /// What notes that a change happens which is to happen once.
+    pub(crate) pledge: Option<Arc<Pledge>>,
 }
 
 /// One attempt at a transaction, beside the transaction itself.
@@ -102,7 +104,7 @@ impl Call {
         let caller = Arc::new(world.policies.with_roles(caller));
         let moment = Utc::now();
         let (app, now) = (Arc::clone(app), datetime_text(moment).into());
-        Self { app, world, caller, address: None, session: None, now, moment, id: id.into(), depth: 0, attempt: Arc::default() }
+        Self { app, world, caller, address: None, session: None, now, moment, id: id.into(), depth: 0, attempt: Arc::default(), pledge: None }
     }
 
     /// A request of the server itself: bundles and the operator's command line.
@@ -175,6 +177,14 @@ impl Call {
     /// An error that rests on a decision of the policies, with the id under which that can be looked up.
     pub(crate) fn decided(&self, refused: Refused, error: Error) -> Error {
         Error::Decided { decision: self.app.decisions.note(self, refused), error: Box::new(error) }
+    }
+
+    /// Notes that what is to happen once does, in a transaction that makes it so.
+    pub(crate) async fn note(&self, run: &impl Run) -> Result<(), Error> {
+        match &self.pledge {
+            Some(pledge) => pledge.note(self, run).await,
+            None => Ok(()),
+        }
     }
 
     /// Puts something into the outbox, in the transaction that decides whether it happens.

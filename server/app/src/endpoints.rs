@@ -12,9 +12,10 @@ use std::{
 };
 
 use model::{Pointer, Principal, Value, Violation, Violations, value::Object};
-use plugins::{Access, Hook, RuleDeclaration};
+use plugins::{Access, Hook, Outcome, RuleDeclaration};
 use serde::Serialize;
 use serde_json::value::RawValue;
+use store::Transaction;
 
 use crate::{
     Error,
@@ -102,8 +103,8 @@ pub(crate) fn find(call: &Call, plugin: &str, method: &str, path: &str) -> Resul
 pub(crate) async fn answer(call: &Call, endpoint: Endpoint, request: &Request) -> Result<Answer, Error> {
     let Endpoint { installed, rule, method, parameters } = endpoint;
     let detached = Detached {
-        installed: Arc::clone(&installed),
-        rule: Arc::clone(&rule),
+        installed,
+        rule,
         hook: Hook::Endpoint,
         operation: method.to_lowercase(),
         collection: String::new(),
@@ -112,21 +113,20 @@ pub(crate) async fn answer(call: &Call, endpoint: Endpoint, request: &Request) -
         after: Some(asked(method, &parameters, request)?),
         context: Object::new(),
     };
-    let failed = |detail: String| {
-        tracing::error!(request = %call.id, plugin = %installed.label(), %rule, detail, "an endpoint failed");
-        Error::PluginFailed { plugin: installed.name().to_owned(), code: "plugin.garbage", detail }
-    };
     // An answer that cannot be sent, and a request that reads and has written, are not committed.
-    let outcome = in_own_transaction(call, detached, |transaction, outcome| {
-        let only_reads = method != "GET" || transaction.writes() == 0;
-        let checked = match only_reads {
-            true => Answer::read(&outcome.details).map(drop).map_err(failed),
-            false => Err(failed("an endpoint with the method GET wrote something".to_owned())),
-        };
-        async { checked }
-    })
-    .await?;
-    Answer::read(&outcome.details).map_err(failed)
+    let read = if method == "GET" { read_without_writes } else { read };
+    in_own_transaction(call, detached, read, |_| async { Ok(()) }).await
+}
+
+fn read_without_writes(transaction: &Transaction, outcome: &Outcome) -> Result<Answer, String> {
+    match transaction.writes() {
+        0 => read(transaction, outcome),
+        _ => Err("an endpoint with the method GET wrote something".to_owned()),
+    }
+}
+
+fn read(_: &Transaction, outcome: &Outcome) -> Result<Answer, String> {
+    Answer::read(&outcome.details)
 }
 
 /// The endpoints of a picture of the world, for its document.
@@ -161,7 +161,7 @@ fn asked(method: &str, params: &BTreeMap<String, String>, request: &Request) -> 
     let absent = text.is_empty() && matches!(method, "GET" | "DELETE");
     let body: Option<&RawValue> = if request.is_json && !absent {
         // Serde's own reading would let duplicate keys and deep nesting pass.
-        Value::from_json(text.as_bytes()).map_err(|error| malformed(error.to_string()))?;
+        Value::from_body(text.as_bytes()).map_err(|error| malformed(error.to_string()))?;
         Some(serde_json::from_str(text).map_err(|error| malformed(error.to_string()))?)
     } else {
         None

@@ -8,6 +8,9 @@ pub enum Error {
     /// A setting is wrong.
     #[error("configuration: {0}")]
     Configuration(String),
+    /// A command could not do what it was asked for, in words for whoever gave it.
+    #[error("{0}")]
+    Command(String),
     /// The body is not JSON, or not the object it should be.
     #[error("{}", .0.message)]
     Body(Violation),
@@ -28,6 +31,12 @@ pub enum Error {
     UnsupportedEncoding {
         /// what the header says
         encoding: String,
+    },
+    /// The request does not say for which host it is, or names several.
+    #[error("a request has the header `Host` once, this one {hosts} times")]
+    Hosts {
+        /// how often
+        hosts: usize,
     },
     /// The query is longer than anything that can be asked for.
     #[error("the query has more than {max} bytes")]

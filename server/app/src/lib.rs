@@ -11,6 +11,8 @@ mod world;
 
 mod call;
 
+mod once;
+
 mod records;
 
 mod auth;

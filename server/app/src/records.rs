@@ -48,7 +48,6 @@ use model::{Collection, Record, Value};
 use policies::Plan;
 
 pub use answer::{Answer, Outcome};
-pub(crate) use idempotency::{InFlight, Once};
 pub(crate) use passwords::{Checked, verify};
 pub(crate) use steps::next_id;
 pub(crate) use terms::{Preconditions, Terms, names_weakly};

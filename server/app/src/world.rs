@@ -24,7 +24,7 @@ use crate::{
     outbox::Outbox,
     plugins::{Rulebook, Vault},
     rates::Rates,
-    records::InFlight,
+    once::InFlight,
     watch::Watch,
 };
 use files::Files;
@@ -313,6 +313,7 @@ impl World {
 /// Counts a change of collections, policies, roles or plugins, in the transaction that makes it.
 /// A change that was checked against a picture which another node has replaced meanwhile is a conflict.
 pub(crate) async fn advance(transaction: &store::Transaction, call: &Call) -> Result<u64, Error> {
+    call.note(transaction).await?;
     let next = versions::advance(transaction, VERSION).await?;
     if next == call.world.version + 1 { Ok(next) } else { Err(Error::Conflict) }
 }

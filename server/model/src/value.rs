@@ -1,7 +1,7 @@
 //! One value of a field, as it is stored and as conditions see it. Times are canonical text (see [`crate::time`]), so that they sort the
 //! same way in memory, in an index and on the wire; relations are the plain id of the other record.
 
-use std::{cmp::Ordering, fmt};
+use std::{cell::Cell, cmp::Ordering, fmt};
 
 use indexmap::{IndexMap, map::Entry};
 use rust_decimal::{Decimal, prelude::ToPrimitive};
@@ -113,6 +113,19 @@ impl Value {
         serde_json::from_slice(text)
     }
 
+    /// Reads JSON text that a client sent. As in [`Value::from_json`]; more than [`BODY_CONTAINERS_MAX`] lists and objects, or more than
+    /// [`BODY_KEYS_MAX`] keys in all of them, are errors, too.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn from_body(text: &[u8]) -> Result<Value, serde_json::Error> {
+        let tally = Tally::new(BODY_CONTAINERS_MAX, BODY_KEYS_MAX);
+        let mut deserializer = serde_json::Deserializer::from_slice(text);
+        let value = DeserializeSeed::deserialize(Seed { depth: 0, tally: &tally }, &mut deserializer)?;
+        deserializer.end()?;
+        Ok(value)
+    }
+
     /// Writes JSON text.
     #[must_use]
     pub fn to_json(&self) -> String {
@@ -124,6 +137,9 @@ impl Value {
 /// Room that an object gets before its members are known: most records need no second allocation.
 const MEMBERS_USUAL: usize = 12;
 
+/// How many get it: a thousand records with what stands around each. It is more than a kilobyte, and those of whoever sends more are small.
+const ROOMY_MAX: usize = 2_000;
+
 /// How deep lists and objects may nest in anything a client sends.
 pub const DEPTH_MAX: usize = 32;
 
@@ -132,6 +148,16 @@ pub const MEMBERS_MAX: usize = 1_000;
 
 /// How the error about it begins.
 pub(crate) const TOO_MANY_MEMBERS: &str = "more than 1000 keys in an object";
+
+/// How many lists and objects a body may have: a thousand records with thirty in each. They cost much more than the few bytes that they are
+/// written with.
+pub const BODY_CONTAINERS_MAX: usize = 30_000;
+
+/// How many keys all objects of a body may have together: a thousand records with sixty fields each.
+pub const BODY_KEYS_MAX: usize = 60_000;
+
+/// How the error about it begins.
+pub(crate) const TOO_MANY_KEYS: &str = "more than 60000 keys";
 
 fn compare_integer_number(integer: i64, number: f64) -> Ordering {
     if number >= 9_223_372_036_854_775_808.0 {
@@ -169,26 +195,56 @@ impl Serialize for Value {
 
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        DeserializeSeed::deserialize(Seed { depth: 0 }, deserializer)
+        let tally = Tally::new(usize::MAX, usize::MAX);
+        DeserializeSeed::deserialize(Seed { depth: 0, tally: &tally }, deserializer)
     }
+}
+
+/// How much of a text has been read, and how much there may be.
+struct Tally {
+    containers: Cell<usize>,
+    containers_max: usize,
+    keys: Cell<usize>,
+    keys_max: usize,
+}
+
+impl Tally {
+    fn new(containers_max: usize, keys_max: usize) -> Self {
+        Self { containers: Cell::new(0), containers_max, keys: Cell::new(0), keys_max }
+    }
+}
+
+/// Counts one more. False if there are too many now.
+fn counted(count: &Cell<usize>, max: usize) -> bool {
+    count.set(count.get() + 1);
+    count.get() <= max
 }
 
 /// Reads a value while counting how deep it nests; serde_json's own limit (128) is too generous to recurse on later.
 #[derive(Clone, Copy)]
-struct Seed {
+struct Seed<'a> {
     depth: usize,
+    tally: &'a Tally,
 }
 
-impl Seed {
-    fn inner<E: serde::de::Error>(self) -> Result<Seed, E> {
+impl Seed<'_> {
+    fn inner<E: serde::de::Error>(self) -> Result<Self, E> {
         if self.depth >= DEPTH_MAX {
             return Err(E::custom(format_args!("nested deeper than {DEPTH_MAX} levels")));
         }
-        Ok(Seed { depth: self.depth + 1 })
+        if !counted(&self.tally.containers, self.tally.containers_max) {
+            return Err(E::custom(format_args!("more than {BODY_CONTAINERS_MAX} lists and objects")));
+        }
+        Ok(Self { depth: self.depth + 1, ..self })
+    }
+
+    /// Room for the members of the object that was begun last.
+    fn room(self) -> usize {
+        if self.tally.containers.get() <= ROOMY_MAX { MEMBERS_USUAL } else { 0 }
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Seed {
+impl<'de> DeserializeSeed<'de> for Seed<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
@@ -196,7 +252,7 @@ impl<'de> DeserializeSeed<'de> for Seed {
     }
 }
 
-impl<'de> Visitor<'de> for Seed {
+impl<'de> Visitor<'de> for Seed<'_> {
     type Value = Value;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -250,11 +306,14 @@ impl<'de> Visitor<'de> for Seed {
 
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
         let inner = self.inner()?;
-        let mut object = Object::with_capacity(MEMBERS_USUAL);
+        let mut object = Object::with_capacity(self.room());
         while let Some(key) = access.next_key::<String>()? {
             // At once: the rest may be long, and is not worth being looked at.
             if object.len() >= MEMBERS_MAX {
                 return Err(A::Error::custom(TOO_MANY_MEMBERS));
+            }
+            if !counted(&self.tally.keys, self.tally.keys_max) {
+                return Err(A::Error::custom(TOO_MANY_KEYS));
             }
             match object.entry(key) {
                 Entry::Vacant(slot) => slot.insert(access.next_value_seed(inner)?),
@@ -313,6 +372,27 @@ mod tests {
         check(&format!("[{}]", many(MEMBERS_MAX + 1)), Err(TOO_MANY_MEMBERS));
         check(&"[".repeat(40), Err("nested deeper than 32 levels"));
         check("[1,", Err("EOF"));
+    }
+
+    #[test]
+    fn a_body_has_limits_for_all_of_it() {
+        let list = |item: &str, count: usize| format!("[{}]", vec![item; count].join(","));
+        let check = |text: &str, expected: Result<(), &str>| match (Value::from_body(text.as_bytes()), expected) {
+            (Ok(_), Ok(())) => {}
+            (Err(error), Err(part)) => assert!(error.to_string().starts_with(part), "{error} does not begin with `{part}`"),
+            (result, expected) => panic!("{:?}, expected {expected:?}", result.map(|_| ())),
+        };
+        // The list around them counts, too.
+        for item in ["[]", "{}", r#"{"a":1}"#] {
+            check(&list(item, BODY_CONTAINERS_MAX - 1), Ok(()));
+            check(&list(item, BODY_CONTAINERS_MAX), Err("more than 30000 lists and objects"));
+        }
+        let members = (0..MEMBERS_MAX).map(|key| format!("\"k{key}\":1")).collect::<Vec<_>>().join(",");
+        let object = format!("{{{members}}}");
+        check(&list(&object, BODY_KEYS_MAX / MEMBERS_MAX), Ok(()));
+        check(&list(&object, BODY_KEYS_MAX / MEMBERS_MAX + 1), Err(TOO_MANY_KEYS));
+        assert!(Value::from_json(list("[]", BODY_CONTAINERS_MAX).as_bytes()).is_ok(), "what no client sent may have more");
+        check("[1] 2", Err("trailing characters"));
     }
 
     #[test]

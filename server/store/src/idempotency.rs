@@ -75,6 +75,15 @@ pub async fn put(run: &impl Run, row: KeptRow) -> Result<(), Error> {
     run.run(text.to_owned(), binds).await.map(drop)
 }
 
+/// Forgets what is kept under the id of this row, if its outcome is that of the row too.
+///
+/// # Errors
+/// What the database reports.
+pub async fn remove(run: &impl Run, row: &KeptRow) -> Result<(), Error> {
+    let binds = vec![bind("id", record_id(TABLE, &row.id)), bind("outcome", row.outcome.clone())];
+    run.run("DELETE $id WHERE outcome = $outcome RETURN NONE".to_owned(), binds).await.map(drop)
+}
+
 /// Forgets what has expired, a few at a time.
 ///
 /// # Errors
@@ -129,6 +138,16 @@ mod tests {
         assert_eq!(get(&store, "key 0").await.expect("read"), Some(later));
         remove_expired(&store, "2026-01-02").await.expect("removed");
         assert_eq!(get(&store, "key 0").await.expect("read"), None);
+    }
+
+    #[tokio::test]
+    async fn only_what_has_this_outcome_is_removed() {
+        let store = store().await;
+        put(&store, row(1, "2026-01-01")).await.expect("kept");
+        remove(&store, &KeptRow { outcome: "another".to_owned(), ..row(1, "2026-01-01") }).await.expect("looked for");
+        assert_eq!(get(&store, "key 1").await.expect("read"), Some(row(1, "2026-01-01")));
+        remove(&store, &row(1, "2026-01-01")).await.expect("removed");
+        assert_eq!(get(&store, "key 1").await.expect("read"), None);
     }
 
     #[tokio::test]

@@ -54,6 +54,9 @@ pub mod outbox;
 
 pub mod settings;
 
+#[doc(hidden)]
+pub mod dump;
+
 pub use commitment::Commitment;
 pub use connection::{Database, Memory, Store};
 pub use error::Error;

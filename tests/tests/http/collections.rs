@@ -6,6 +6,8 @@ mod fill;
 
 mod online;
 
+mod once;
+
 use serde_json::{Value, json};
 use tests::{Client, Method, TestApp, url};
 

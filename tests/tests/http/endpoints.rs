@@ -120,6 +120,35 @@ async fn an_answer_that_cannot_be_sent_is_not_committed() {
 }
 
 #[tokio::test]
+async fn an_answer_that_cannot_be_sent_is_a_failure_of_its_rule() {
+    let (app, admin) = desk().await;
+    let nobody = app.anonymous();
+    nobody.get("/api/ext/desk/hello/ann").await.expect(200);
+    nobody.post("/api/ext/desk/bad", json!({})).await.problem(500, "plugin.garbage");
+    nobody.get("/api/ext/desk/sneaky").await.problem(500, "plugin.garbage");
+    let stats = admin.get("/api/plugins/desk/stats").await.json(200);
+    let outcomes = |rule: &str| {
+        let mut rules = stats["rules"].as_array().expect("rules").iter();
+        rules.find(|one| one["rule"] == rule).unwrap_or_else(|| panic!("no {rule}: {stats}"))["outcomes"].clone()
+    };
+    assert_eq!(outcomes("hello")["accepted"], 1, "{stats}");
+    let failures = admin.get("/api/plugins/desk/failures").await.list();
+    let runs = admin.get("/api/plugins/desk/runs").await.list();
+    let metrics = admin.get("/metrics").await.expect(200).text;
+    for (rule, why) in [("bad", "500 is no status"), ("sneaky", "the method GET wrote")] {
+        let expected = json!({"accepted": 0, "changed": 0, "rejected": {}, "failed": {"plugin.garbage": 1}, "aborted": 0});
+        assert_eq!(outcomes(rule), expected, "{rule}: {stats}");
+        let failure = failures.iter().find(|one| one["rule"] == rule).unwrap_or_else(|| panic!("no {rule}: {failures:?}"));
+        assert_eq!(failure["code"], "plugin.garbage", "{failure}");
+        assert!(failure["message"].as_str().is_some_and(|message| message.contains(why)), "{failure}");
+        assert!(runs.iter().any(|run| run["rule"] == rule && run["outcome"] == "failed"), "{runs:?}");
+        let mut counted = metrics.lines().filter(|line| line.starts_with("ironrule_plugin_rule_calls_total"));
+        let counted = counted.find(|line| line.contains(&format!("rule=\"{rule}\"")));
+        assert!(counted.is_some_and(|line| line.ends_with("outcome=\"failed\",code=\"plugin.garbage\"} 1")), "{counted:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_request_that_reads_writes_nothing() {
     let (app, admin) = desk().await;
     for path in ["/api/ext/desk/sneaky", "/api/ext/desk/sneaky/job"] {

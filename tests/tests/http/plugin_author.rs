@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    path::Path,
     process::{Command, Stdio},
     time::Duration,
 };
@@ -22,6 +23,13 @@ fn commands(name: &str) -> String {
     let commands: String = blocks.collect();
     assert!(commands.contains("ironrule plugin "), "the path does nothing: {commands}");
     commands
+}
+
+/// The names of the paths, in the order in which a reader comes to them.
+fn paths() -> Vec<String> {
+    let guide = fs::read_to_string(repository().join("docs/plugins.md")).expect("the guide");
+    let names = guide.split("<!-- path: ").skip(1).map(|rest| rest.split_once(" -->").expect("a name").0.to_owned());
+    names.collect()
 }
 
 /// A server with its admin, in whose folder the commands run with the binary under test.
@@ -74,7 +82,8 @@ fn expect(printed: &str, parts: &[&str]) {
 }
 
 #[tokio::test]
-async fn the_path_without_any_tools() {
+async fn the_paths_without_any_tools_one_after_the_other() {
+    assert_eq!(paths(), ["javascript", "replay", "typescript", "rust", "operator"], "they are walked in another order here");
     let walk = Walk::begin().await;
     walk.walk(
         "javascript",
@@ -93,28 +102,22 @@ async fn the_path_without_any_tools() {
     let first = walk.admin.get("/api/plugins/quiet").await.json(200)["digest"].clone();
     walk.walk("replay", &["no-shouting posts rejected invalid", "wrote run.json", "title.shouting", "back to quiet 0.1.0"]);
     assert_eq!(walk.admin.get("/api/plugins/quiet").await.json(200)["digest"], first);
-}
 
-#[tokio::test]
-async fn the_path_of_an_operator() {
-    let walk = Walk::begin().await;
-    walk.admin.collection("projects", json!([{"name": "owner", "type": "text"}])).await;
-    walk.posts().await;
-    walk.run("ironrule plugin new quiet");
     let parts = [
         "installed tenant-quota 1.0.0",
         "per_owner=20",
         "per_tenant (not set)",
         ", disabled",
-        "installed quiet: watched ",
-        "quiet 0.1.0 (",
+        "installed quiet 0.1.0 (",
+        "), watched ",
+        "quiet 0.2.0 (",
         "quiet/no-shouting before-write create update",
         "removed tenant-quota",
     ];
     walk.walk("operator", &parts);
     assert_eq!(walk.admin.get("/api/rules/posts").await.json(200)["order"], json!(["quiet/no-shouting"]));
     // All that a watched version says can be seen.
-    walk.run("sed -i s/0.1.0/0.2.0/ quiet/plugin.js && ironrule plugin install quiet/plugin.js --shadow");
+    walk.run("sed -i s/0.2.0/0.3.0/ quiet/plugin.js && ironrule plugin install quiet/plugin.js --shadow");
     for title in ["one", "two", "three"] {
         walk.admin.post("/api/records/posts", json!({"title": title})).await.expect(201);
     }
@@ -122,8 +125,18 @@ async fn the_path_of_an_operator() {
     assert_eq!(runs.iter().filter(|run| run["mode"] == "shadow").count(), 3, "{runs:?}");
     walk.run("ironrule plugin unwatch quiet");
     let quiet = walk.admin.get("/api/plugins/quiet").await.json(200);
-    assert_eq!((&quiet["version"], &quiet["shadow"]), (&json!("0.1.0"), &json!(null)));
+    assert_eq!((&quiet["version"], &quiet["shadow"]), (&json!("0.2.0"), &json!(null)));
     walk.admin.get("/api/plugins/tenant-quota").await.problem(404, "plugin.not_found");
+}
+
+#[tokio::test]
+async fn a_rule_about_a_collection_that_is_not_there_is_warned_of() {
+    let walk = Walk::begin().await;
+    let printed = walk.run("ironrule plugin new quiet && ironrule plugin install quiet/plugin.js");
+    expect(&printed, &["installed quiet 0.1.0", "warning: the rule `no-shouting` is about `posts`"]);
+    walk.posts().await;
+    let printed = walk.run("ironrule plugin install quiet/plugin.js");
+    assert!(!printed.contains("warning"), "{printed}");
 }
 
 #[tokio::test]
@@ -198,13 +211,42 @@ async fn a_run_that_comes_out_differently_is_told() {
     assert!(!output.status.success() && !walk.app.folder().join("other.json").exists(), "{output:?}");
 }
 
+/// Whether the command succeeds, and all that it prints.
+fn run_in(folder: &Path, arguments: &[&str]) -> (bool, String) {
+    let output = Command::new(binary()).args(arguments).current_dir(folder).output().expect("the binary starts");
+    (output.status.success(), format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)))
+}
+
+#[test]
+fn what_goes_wrong_is_told_by_its_own_name() {
+    let folder = tempfile::TempDir::with_prefix("ironrule-").expect("a folder");
+    let fails = |arguments: &[&str], part: &str| {
+        let (succeeded, printed) = run_in(folder.path(), arguments);
+        assert!(!succeeded && printed.contains(part), "{arguments:?}: {printed}");
+    };
+    fails(&["plugin", "check", "gone.js"], "ironrule: gone.js: ");
+    fails(&["plugin", "build", "gone"], "ironrule: gone: ");
+    fails(&["plugin", "list", "--url", "http://127.0.0.1:1"], "ironrule: cannot reach the server: ");
+    fails(&["plugin", "new", "Odd"], "ironrule: `Odd` is no name");
+    fails(&["policy", "test", "gone"], "ironrule: there is no folder gone");
+    fs::write(folder.path().join("ironrule.toml"), "nonsense = 1\n").expect("a configuration");
+    fails(&["serve"], "ironrule: configuration: ");
+}
+
+#[test]
+fn a_plugin_without_its_collections_is_told_what_they_are() {
+    let folder = tempfile::TempDir::with_prefix("ironrule-").expect("a folder");
+    assert!(run_in(folder.path(), &["plugin", "new", "quiet"]).0);
+    fs::remove_file(folder.path().join("quiet/collections.json")).expect("it was there");
+    let (succeeded, printed) = run_in(folder.path(), &["plugin", "test", "quiet"]);
+    assert!(!succeeded, "{printed}");
+    expect(&printed, &["ironrule: quiet/collections.json: ", "`{\"create\": [{\"name\": \"posts\"", "`GET /api/collections`"]);
+}
+
 #[test]
 fn a_fixture_that_does_not_hold_is_told_and_fails_the_command() {
     let folder = tempfile::TempDir::with_prefix("ironrule-").expect("a folder");
-    let run = |arguments: &[&str]| {
-        let output = Command::new(binary()).args(arguments).current_dir(folder.path()).output().expect("the binary starts");
-        (output.status.success(), format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)))
-    };
+    let run = |arguments: &[&str]| run_in(folder.path(), arguments);
     assert!(run(&["plugin", "new", "quiet"]).0);
     let (again, printed) = run(&["plugin", "new", "quiet"]);
     assert!(!again && printed.contains("is there already"), "{printed}");

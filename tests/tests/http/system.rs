@@ -318,6 +318,9 @@ async fn parameters_of_the_management_api_are_read_like_those_of_records() {
         (Method::PATCH, "/api/collections/keep?wait=soon", "/wait query.value"),
         (Method::PATCH, "/api/collections/keep?dry_run=false&dry_run=true", "/dry_run query.value"),
         (Method::GET, "/api/policies?limit=1&limit=2", "/limit query.value"),
+        (Method::GET, "/api/policies?after=zz", "/after query.cursor"),
+        (Method::GET, "/api/imports?cursor=zz", "/cursor query.cursor"),
+        (Method::GET, "/api/deliveries?cursor=zz", "/cursor query.cursor"),
         (Method::GET, "/api/records/keep?text=%ff", "/text query.value"),
         (Method::DELETE, "/api/records/keep?filter=text%20!=%20%22%C3%28%22&max=10", "/filter query.value"),
     ] {
@@ -325,6 +328,14 @@ async fn parameters_of_the_management_api_are_read_like_those_of_records() {
         refused.problem(400, "query.invalid").errors(&[errors]);
     }
     assert_eq!(admin.get("/api/collections/keep").await.json(200), before);
+    // What a page ended with may be gone when the next one is asked for.
+    for (path, gone) in [
+        ("/api/policies?after", "0123456789abcdef"),
+        ("/api/imports?cursor", "01ARZ3NDEKTSV4RRFFQ69G5FAV"),
+        ("/api/deliveries?cursor", "01ARZ3NDEKTSV4RRFFQ69G5FAV"),
+    ] {
+        admin.get(&format!("{path}={gone}")).await.expect(200);
+    }
     assert_eq!(admin.get("/api/records/keep?text=%EF%BF%BD").await.list(), Vec::<serde_json::Value>::new());
     let changed = admin.request(Method::PATCH, "/api/collections/keep?dry_run=&force=&wait=").json(&json!({"description": "changed"}));
     assert_eq!(changed.send().await.json(200)["description"], "changed");

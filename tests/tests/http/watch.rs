@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tests::{Answer, Client, Database, Options, TestApp, repository};
+use tests::{Answer, Client, Database, Method, Options, TestApp, repository};
 
 mod secrets;
 
@@ -119,6 +119,22 @@ async fn runs_are_counted_by_how_they_ended() {
     assert!(stats["host_calls"].as_u64() >= Some(64), "{stats}");
     assert!(stats["memory_max_bytes"].as_u64() >= Some(64 << 10), "{stats}");
     assert!(stats["last_call"].as_str().is_some_and(|at| at.ends_with('Z')), "{stats}");
+}
+
+#[tokio::test]
+async fn a_patch_that_cannot_be_stored_is_a_failure() {
+    let (_app, admin) = watched().await;
+    let deep = r#"
+        import { beforeWrite, definePlugin } from "@ironrule/rules";
+        const deep = () => { let value = null; for (let level = 0; level < 100; level++) value = [value]; return { text: value }; };
+        const rule = beforeWrite({ name: "deep", collections: ["audit"], operations: ["create"], run: deep });
+        export const rules = definePlugin({ name: "deep", version: "1.0.0", rules: [rule] });
+    "#;
+    admin.request(Method::POST, "/api/plugins?grant=all").body("text/javascript", deep).send().await.expect(201);
+    admin.post("/api/records/audit", json!({"note": "a"})).await.problem(500, "plugin.garbage");
+    let stats = admin.get("/api/plugins/deep/stats").await.json(200);
+    assert_eq!(stats["rules"][0]["outcomes"]["failed"], json!({"plugin.garbage": 1}), "{stats}");
+    assert_eq!(admin.get("/api/plugins/deep/failures").await.list()[0]["code"], "plugin.garbage");
 }
 
 #[tokio::test]

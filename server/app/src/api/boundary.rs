@@ -18,7 +18,7 @@ use hyper::body::Body as _;
 use poem::{
     Endpoint, Request, Response,
     error::{MethodNotAllowedError, NotFoundError, ParsePathError},
-    http::{HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderName, HeaderValue, StatusCode, Version, header},
 };
 use poem_openapi::error::ParseParamError;
 
@@ -237,6 +237,9 @@ impl<E: Endpoint> Boundary<E> {
     /// Asks the endpoint, for as long as the request may take. A story that is given up is dropped: what it had written is rolled back, and the
     /// plugins that it ran end. One that has begun to commit runs to its end, only nobody waits for it.
     async fn answered(&self, request: Request, asked: &Asked) -> Outcome {
+        if let Err(error) = check_host(&request) {
+            return Ok(Err(error.into()));
+        }
         let trail = &asked.trail;
         let story = Arc::clone(trail.commitment()).scope(AssertUnwindSafe(self.story(request, asked)).catch_unwind());
         tokio::pin!(story);
@@ -303,6 +306,14 @@ impl<E: Endpoint> Boundary<E> {
 /// What is known of a request.
 pub(super) fn trail(request: &Request) -> Result<&Trail, Error> {
     request.extensions().get::<Trail>().ok_or_else(|| Error::Internal("a request came without its trail".to_owned()))
+}
+
+/// Refuses what does not say once for which host it is (RFC 9112, section 3.2): a proxy in front could take it for one of another host.
+fn check_host(request: &Request) -> Result<(), Error> {
+    let hosts = request.headers().get_all(header::HOST).iter().count();
+    // HTTP/1.0 need not say it, and HTTP/2 has `:authority`.
+    let right = if request.version() == Version::HTTP_11 { hosts == 1 } else { hosts <= 1 };
+    if right { Ok(()) } else { Err(Error::Hosts { hosts }) }
 }
 
 /// Refuses a query that is longer than anything that can be asked for, before anybody reads it.

@@ -1,5 +1,6 @@
 //! `/api/deliveries`: what was told and done after commits, or is waiting.
 
+use model::key::is_id;
 use poem_openapi::{
     Object, OpenApi,
     param::{Path, Query},
@@ -8,7 +9,7 @@ use poem_openapi::{
 
 use super::{
     payload::Reply,
-    policies::{given, number},
+    policies::{behind, given, number},
 };
 use crate::{call::Call, outbox};
 use secrecy::ExposeSecret;
@@ -86,18 +87,19 @@ impl DeliveriesApi {
         cursor: Query<Option<String>>,
     ) -> poem::Result<Reply<Vec<Delivery>>> {
         let limit = number("limit", &limit.0, 50, 500)?;
-        let search = outbox::Search { state: given(state.0), plugin: given(plugin.0), kind: given(kind.0), cursor: given(cursor.0), limit };
+        let cursor = behind("cursor", cursor.0, is_id)?;
+        let search = outbox::Search { state: given(state.0), plugin: given(plugin.0), kind: given(kind.0), cursor, limit };
         let page = outbox::list(&call, search.clone()).await?;
         let shown: Vec<_> = page.deliveries.iter().map(summary).collect();
         Ok(Reply::new(&shown)?.followed_by(page.next.map(|next| path_of(search, &next))))
     }
 
-    /// Remove deliveries that are done (`delivered`) or given up (`dead`).
+    /// Remove deliveries for good that are done (`delivered`) or given up (`dead`). What waits or runs is never removed so.
     #[oai(path = "/deliveries", method = "delete", operation_id = "deliveries_purge")]
     async fn purge(
         &self,
         call: Call,
-        /// `delivered` or `dead`.
+        /// Which ones: `delivered` or `dead`. Must be given.
         state: Query<Option<String>>,
         /// Only those that ended before this moment; all unless given.
         before: Query<Option<String>>,

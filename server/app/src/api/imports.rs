@@ -1,5 +1,6 @@
 //! `/api/imports`: how far imports are.
 
+use model::key::is_id;
 use poem_openapi::{
     Object, OpenApi,
     param::{Path, Query},
@@ -7,7 +8,7 @@ use poem_openapi::{
 
 use super::{
     payload::Reply,
-    policies::{given, number},
+    policies::{behind, number},
 };
 use crate::{call::Call, records::import::look};
 
@@ -88,7 +89,8 @@ impl ImportsApi {
         cursor: Query<Option<String>>,
     ) -> poem::Result<Reply<Vec<Import>>> {
         let limit = number("limit", &limit.0, 50, 500)?;
-        let page = look::list(&call, given(cursor.0).as_deref(), limit).await?;
+        let cursor = behind("cursor", cursor.0, is_id)?;
+        let page = look::list(&call, cursor.as_deref(), limit).await?;
         let shown: Vec<_> = page.imports.iter().map(crate::records::import::Import::json).collect();
         Ok(Reply::new(&shown)?.followed_by(page.next.map(|next| format!("/api/imports?limit={limit}&cursor={next}"))))
     }

@@ -3,7 +3,6 @@
 use std::{marker::PhantomData, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use futures_util::{Stream, StreamExt};
 use http_body_util::{BodyExt, combinators::BoxBody};
 use model::{Pointer, Value, Violation};
 use poem::{Body, IntoResponse, Request, RequestBody, Response, http::StatusCode};
@@ -18,46 +17,37 @@ use serde::de::DeserializeOwned;
 use super::visitor;
 use crate::Error;
 
-/// Bytes of a body that is too large that are read all the same, and how long: a client that is still sending would otherwise see its
+/// Bytes of a body that nobody wants that are read all the same, and how long: a client that is still sending would otherwise see its
 /// connection break instead of the answer.
-pub(super) const DISCARDED_MAX_BYTES: usize = 16 << 20;
+const DISCARDED_MAX_BYTES: usize = 16 << 20;
 const DISCARDING_WITHIN: Duration = Duration::from_secs(5);
 
 /// The header of every answer with the count of changes that it knows at least.
 pub(super) const POLICY_EPOCH: &str = "policy-epoch";
 
-/// Reads a body that must not be larger than `max`.
+/// Reads a body that must not be larger than `max`. Of one that says so itself nothing is read; what is left of others is read behind the
+/// answer, by `serve`.
 pub(super) async fn read(body: Body, declared: Option<&str>, max: usize) -> Result<Bytes, Error> {
+    if declared.and_then(|length| length.parse::<u64>().ok()).is_some_and(|length| length > max as u64) {
+        return Err(Error::BodyTooLarge { max });
+    }
     let mut body: BoxBody<Bytes, std::io::Error> = body.into();
     let mut bytes = BytesMut::new();
-    let declared_too_large = declared.and_then(|length| length.parse::<u64>().ok()).is_some_and(|length| length > max as u64);
-    let reading = async {
-        while !declared_too_large && bytes.len() <= max {
-            match body.frame().await {
-                None => return Ok::<bool, Error>(true),
-                Some(frame) => bytes.extend(frame.map_err(broken_off)?.into_data().unwrap_or_default()),
-            }
+    while bytes.len() <= max {
+        match body.frame().await {
+            None => return Ok(bytes.freeze()),
+            Some(frame) => bytes.extend(frame.map_err(broken_off)?.into_data().unwrap_or_default()),
         }
-        Ok(false)
-    };
-    if reading.await? {
-        return Ok(bytes.freeze());
     }
-    discard(&mut pieces(body)).await;
     Err(Error::BodyTooLarge { max })
 }
 
-/// The data of a body, piece by piece.
-pub(super) fn pieces(body: BoxBody<Bytes, std::io::Error>) -> impl Stream<Item = Result<Bytes, std::io::Error>> + Unpin {
-    http_body_util::BodyStream::new(body).map(|frame| frame.map(|frame| frame.into_data().unwrap_or_default()))
-}
-
 /// Reads what a client is still sending, within bounds.
-pub(super) async fn discard<E>(rest: &mut (impl Stream<Item = Result<Bytes, E>> + Unpin)) {
+pub(super) async fn discard(mut rest: BoxBody<Bytes, std::io::Error>) {
     let discarding = async {
         let mut discarded = 0;
-        while let Some(Ok(bytes)) = rest.next().await {
-            discarded += bytes.len();
+        while let Some(Ok(frame)) = rest.frame().await {
+            discarded += frame.data_ref().map_or(0, Bytes::len);
             if discarded > DISCARDED_MAX_BYTES {
                 break;
             }
@@ -91,7 +81,7 @@ impl<D> Documented<D> {
     pub(super) fn parse<T: DeserializeOwned>(&self) -> Result<T, Error> {
         let malformed = |error: serde_json::Error| Error::Body(model::draft::unreadable(&error));
         // Serde's own reading would let duplicate keys and deep nesting pass, and take a list for an object whose members are in its order.
-        if !matches!(Value::from_json(&self.bytes).map_err(malformed)?, Value::Object(_)) {
+        if !matches!(Value::from_body(&self.bytes).map_err(malformed)?, Value::Object(_)) {
             return Err(Error::Body(Violation::new(Pointer::root(), "body.shape", "expected a JSON object")));
         }
         serde_json::from_slice(&self.bytes).map_err(|error| Error::Body(Violation::new(Pointer::root(), "body.shape", error.to_string())))

@@ -17,6 +17,7 @@ use crate::{
     plugins::{self as stories, Granted, OrderDraft},
 };
 use described::{InstalledPlugin, PluginChange, PluginDetails, PluginSetting, PluginSettings, RuleOrder, RuleOrderDraft};
+pub(super) use upload::COMPONENT_MAX_BYTES;
 use upload::Upload;
 
 pub(super) struct PluginsApi;

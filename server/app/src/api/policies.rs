@@ -280,7 +280,8 @@ impl PoliciesApi {
         after: Query<Option<String>>,
     ) -> poem::Result<Reply<Vec<Policy>>> {
         let limit = number("limit", &limit.0, LIMIT_DEFAULT, LIMIT_MAX)?;
-        let search = Search { subject: given(subject.0), object: given(object.0), after: given(after.0), limit };
+        let after = behind("after", after.0, is_policy_id)?;
+        let search = Search { subject: given(subject.0), object: given(object.0), after, limit };
         let (policies, more) = policies::list(&call, &search)?;
         let next = policies.last().filter(|_| more).map(|last| {
             let mut query = url::form_urlencoded::Serializer::new(String::new());
@@ -382,6 +383,21 @@ pub(super) fn number(name: &str, text: &Option<String>, default: usize, max: usi
         Ok(number) if (1..=max).contains(&number) => Ok(number),
         _ => Err(unreadable(name, &text, &format!("a whole number from 1 to {max}"))),
     }
+}
+
+/// The id behind which a page begins, which need not be there any more.
+pub(super) fn behind(name: &str, text: Option<String>, is_id: fn(&str) -> bool) -> Result<Option<String>, Error> {
+    match given(text) {
+        Some(text) if !is_id(&text) => {
+            let message = format!("`{name}` is not what the page before has given");
+            Err(Error::Query(model::Violation::new(model::Pointer::field(name), "query.cursor", message).into()))
+        }
+        text => Ok(text),
+    }
+}
+
+fn is_policy_id(text: &str) -> bool {
+    text.len() == 16 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 fn unreadable(name: &str, text: &str, expected: &str) -> Error {

@@ -77,6 +77,7 @@ fn kind(error: &Error) -> (StatusCode, &str) {
         Error::VersionMismatch => (S::PRECONDITION_FAILED, "record.version_mismatch"),
         Error::BodyTooLarge { .. } => (S::PAYLOAD_TOO_LARGE, "body.too_large"),
         Error::UnsupportedEncoding { .. } => (S::UNSUPPORTED_MEDIA_TYPE, "body.unsupported_encoding"),
+        Error::Hosts { .. } => (S::BAD_REQUEST, "request.host"),
         Error::QueryTooLong { .. } => (S::URI_TOO_LONG, "query.too_long"),
         Error::RateLimited(_) => (S::TOO_MANY_REQUESTS, "rate.limited"),
         Error::TooManyAtOnce => (S::SERVICE_UNAVAILABLE, BUSY),
@@ -94,7 +95,7 @@ fn kind(error: &Error) -> (StatusCode, &str) {
         Error::Store(store::Error::Conflict) => (S::CONFLICT, "write.conflict"),
         Error::Store(store::Error::Unknown(_)) => (S::INTERNAL_SERVER_ERROR, "store.unknown_outcome"),
         Error::Store(store::Error::Open(_)) => (S::SERVICE_UNAVAILABLE, "store.unavailable"),
-        Error::Store(_) | Error::Internal(_) | Error::Configuration(_) => (S::INTERNAL_SERVER_ERROR, "internal"),
+        Error::Store(_) | Error::Internal(_) | Error::Configuration(_) | Error::Command(_) => (S::INTERNAL_SERVER_ERROR, "internal"),
     }
 }
 
@@ -161,7 +162,8 @@ pub(super) fn response(error: &Error, request_id: &str) -> Response {
         error => (None, error),
     };
     let (status, code) = kind(error);
-    let fault = matches!(error, Error::Store(_) | Error::Internal(_) | Error::Configuration(_)) && status.is_server_error();
+    let fault =
+        matches!(error, Error::Store(_) | Error::Internal(_) | Error::Configuration(_) | Error::Command(_)) && status.is_server_error();
     if fault {
         tracing::error!(request = request_id, %error, "a request failed");
     }

@@ -14,7 +14,7 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use poem::{
     Addr, Endpoint as _, Request, Response,
     endpoint::BoxEndpoint,
-    http::{StatusCode, uri::Scheme},
+    http::{HeaderValue, StatusCode, Version, header, uri::Scheme},
     web::{LocalAddr, RemoteAddr},
 };
 use tokio::{
@@ -50,6 +50,7 @@ impl Endpoint {
         // It goes on as long as the story: a client that resets its streams at once must not begin ever more of them.
         let story = arrival.connection.story();
         let (early, told_early) = oneshot::channel();
+        let (unasked, mut left) = oneshot::channel();
         let trail = Trail::begin(
             &self.app.config,
             Begin {
@@ -62,7 +63,7 @@ impl Endpoint {
                 early,
             },
         );
-        let request = taken(request, &arrival, trail, Duration::from_secs(self.app.config.body_read_seconds.max(1)));
+        let request = taken(request, &arrival, trail, unasked, Duration::from_secs(self.app.config.body_read_seconds.max(1)));
         let inner = Arc::clone(&self.inner);
         // A task of its own: a client that hangs up must not stop a story between its commit and what follows.
         let answering = tokio::spawn(async move {
@@ -70,17 +71,26 @@ impl Endpoint {
             drop(story);
             response
         });
-        let response = tokio::select! {
+        let mut response = tokio::select! {
             biased;
             Ok(response) = told_early => response,
             answered = answering => answered.unwrap_or_else(|_| Response::builder().status(StatusCode::INTERNAL_SERVER_ERROR).finish()),
         };
-        hyper::Response::from(response).map(|body| Answering { body, _visit: visit })
+        let rest = left.try_recv().ok();
+        if rest.is_some() {
+            // What its client sends next is the body or, if it keeps that to itself, another request: nobody can tell.
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        hyper::Response::from(response).map(|body| Answering { body, _visit: visit, _rest: rest })
     }
 }
 
-fn taken(request: hyper::Request<Incoming>, arrival: &Arrival, trail: Trail, within: Duration) -> Request {
+/// Takes the body of a request that nobody has wanted to read.
+type Unasked = oneshot::Sender<Rest>;
+
+fn taken(request: hyper::Request<Incoming>, arrival: &Arrival, trail: Trail, unasked: Unasked, within: Duration) -> Request {
     let ended = request.body().is_end_stream();
+    let unasked = Some(unasked).filter(|_| waits_for_a_word(&request));
     let local = LocalAddr(Addr::SocketAddr(arrival.local));
     let peer = RemoteAddr(Addr::SocketAddr(arrival.peer));
     let scheme = if arrival.secure { Scheme::HTTPS } else { Scheme::HTTP };
@@ -90,11 +100,17 @@ fn taken(request: hyper::Request<Incoming>, arrival: &Arrival, trail: Trail, wit
         let receiving = Some(arrival.connection.receive());
         let renewed = streams(request.uri().path()).then_some(within);
         let limit = Box::pin(tokio::time::sleep(within));
-        let arriving = Arriving { body, receiving, trail: trail.clone(), limit, renewed, waiting: false, taken: 0 };
+        let arriving = Arriving { body, receiving, trail: trail.clone(), limit, renewed, waiting: false, unasked };
         request.set_body(poem::Body::from(BoxBody::new(arriving)));
     }
     request.extensions_mut().insert(trail);
     request
+}
+
+/// True if the client sends its body when it is told to (RFC 9110, section 10.1.1): hyper does so as soon as somebody wants to read it.
+fn waits_for_a_word(request: &hyper::Request<Incoming>) -> bool {
+    let expected = request.headers().get_all(header::EXPECT).iter().any(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+    expected && request.version() == Version::HTTP_11
 }
 
 /// The body of a request, which has to come in time and notes when all of it has.
@@ -107,20 +123,33 @@ struct Arriving {
     renewed: Option<Duration>,
     /// Somebody waits for the next piece. Until then it is the server that takes its time.
     waiting: bool,
-    /// Bytes that have come.
-    taken: usize,
+    /// Where the body goes if nobody has wanted to read it, for a client that waits until somebody does.
+    unasked: Option<Unasked>,
 }
 
 impl Drop for Arriving {
     /// Whoever is still sending what nobody wants to read would see its connection break instead of the answer.
     fn drop(&mut self) {
-        let over = self.receiving.is_none() || self.body.is_end_stream() || self.limit.is_elapsed();
-        if over || self.taken > payload::DISCARDED_MAX_BYTES {
+        if self.receiving.is_none() || self.body.is_end_stream() || self.limit.is_elapsed() {
             return;
         }
-        let mut rest = payload::pieces(std::mem::take(&mut self.body));
+        let rest = Rest(std::mem::take(&mut self.body));
+        match self.unasked.take() {
+            // Reading it now would ask for it. Whoever sends it all the same is read behind the answer.
+            Some(unasked) => drop(unasked.send(rest)),
+            None => drop(rest),
+        }
+    }
+}
+
+/// What is left of a body that nobody wants. It is read in the background when this is dropped.
+struct Rest(BoxBody<Bytes, io::Error>);
+
+impl Drop for Rest {
+    fn drop(&mut self) {
+        let rest = std::mem::take(&mut self.0);
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move { payload::discard(&mut rest).await });
+            runtime.spawn(payload::discard(rest));
         }
     }
 }
@@ -131,6 +160,7 @@ impl Body for Arriving {
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         let this = &mut *self;
+        this.unasked = None;
         let frame = Pin::new(&mut this.body).poll_frame(context);
         match &frame {
             Poll::Pending => {
@@ -141,9 +171,8 @@ impl Body for Arriving {
                 ready!(this.limit.as_mut().poll(context));
                 return Poll::Ready(Some(Err(io::ErrorKind::TimedOut.into())));
             }
-            Poll::Ready(Some(Ok(piece))) => {
+            Poll::Ready(Some(Ok(_))) => {
                 this.waiting = false;
-                this.taken += piece.data_ref().map_or(0, Bytes::len);
                 if this.renewed.is_some() {
                     // What is worked off while it arrives may take as long as it goes on arriving.
                     this.trail.arrived();
@@ -173,6 +202,8 @@ impl Body for Arriving {
 pub(crate) struct Answering {
     body: BoxBody<Bytes, io::Error>,
     _visit: Visit,
+    /// The body of the request, if its client waits to be asked for it.
+    _rest: Option<Rest>,
 }
 
 impl Body for Answering {

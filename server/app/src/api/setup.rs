@@ -81,19 +81,18 @@ impl SetupApi {
 /// # Errors
 /// When the server cannot be reached or refuses.
 pub async fn create_remotely(url: &str, code: Option<&str>, email: &str, password: &str) -> Result<(), Error> {
-    let mut url = url::Url::parse(url).map_err(|error| Error::Configuration(format!("`{url}`: {error}")))?;
+    let mut url = url::Url::parse(url).map_err(|error| Error::Command(format!("`{url}`: {error}")))?;
     let in_address = url.query_pairs().find(|(name, _)| name == "code").map(|(_, code)| code.into_owned());
     let code = code.map(str::to_owned).or(in_address);
-    let code =
-        code.ok_or_else(|| Error::Configuration("the server printed a one-time code when it started: give it with --code".to_owned()))?;
+    let code = code.ok_or_else(|| Error::Command("the server printed a one-time code when it started: give it with --code".to_owned()))?;
     url.set_query(None);
     url.set_path("/api/setup");
     let body = serde_json::json!({ "code": code, "email": email, "password": password });
-    let failed = |error: reqwest::Error| Error::Configuration(format!("cannot reach the server: {error}"));
+    let failed = |error: reqwest::Error| Error::Command(format!("cannot reach the server: {error}"));
     let answer = reqwest::Client::new().post(url).json(&body).send().await.map_err(failed)?;
     if answer.status().is_success() {
         println!("created the administrator {email}");
         return Ok(());
     }
-    Err(Error::Configuration(format!("the server refused: {}", answer.text().await.map_err(failed)?)))
+    Err(Error::Command(format!("the server refused: {}", answer.text().await.map_err(failed)?)))
 }

@@ -9,6 +9,10 @@ use crate::{App, Error, auth, call::Call};
 
 /// Begins the call of a request.
 pub(super) async fn call(request: &Request) -> Result<Call, Error> {
+    // What looks at requests before they are routed has begun it already.
+    if let Some(call) = request.extensions().get::<Call>() {
+        return Ok(call.clone());
+    }
     let app = app(request)?;
     let trail = trail(request)?;
     let mut headers = request.headers().get_all(header::AUTHORIZATION).iter();

@@ -128,7 +128,9 @@ impl Work {
         call.app.refresh().await?;
         tracing::info!(request = %call.id, collection = before.name(), records, "a change of a collection has begun");
         let losses = Losses::default();
-        Ok(Self { call: call.clone(), change, manner, before, after, marks, progress, losses })
+        // That it happens is noted: by now it may have been answered that it goes on.
+        let call = Call { pledge: None, ..call.clone() };
+        Ok(Self { call, change, manner, before, after, marks, progress, losses })
     }
 
     async fn run(mut self) -> Result<Collection, Error> {

@@ -3,7 +3,8 @@
 use std::io::Write as _;
 
 use clap::Args;
-use model::Violations;
+use model::{Caller, Principal, Violations, collection::USERS};
+use store::Database;
 
 use crate::{
     App, Error,
@@ -36,9 +37,10 @@ pub struct OpenApi {
 /// Prints the document.
 ///
 /// # Errors
-/// A collection or a principal that is not there, or what keeps the data directory from being opened.
+/// A data directory, a collection or a principal that is not there, or what keeps the data directory from being opened.
 pub async fn run(command: &OpenApi, load: impl Fn(&Overrides) -> Result<Config, Error>) -> Result<(), Error> {
     let config = load(&command.overrides)?;
+    check_database(&config)?;
     let url = config.public_url.clone().unwrap_or_else(|| format!("http://{}", config.listen));
     let app = App::open(config, Compiling::Here).await?;
     let call = Call::system(&app);
@@ -47,7 +49,7 @@ pub async fn run(command: &OpenApi, load: impl Fn(&Overrides) -> Result<Config, 
     wanted.check(&call.world.catalog, &mut violations);
     violations.or(()).map_err(Error::Query).map_err(told)?;
     let caller = match &command.principal {
-        Some(name) => Some(explain::caller(&call, name, None).await.map_err(told)?),
+        Some(name) => Some(somebody(&call, name).await?),
         None => None,
     };
     let document = api::document(&call.world, &url, &wanted, caller.as_ref())?;
@@ -56,10 +58,32 @@ pub async fn run(command: &OpenApi, load: impl Fn(&Overrides) -> Result<Config, 
     Ok(())
 }
 
+/// Opening a database makes one, which whoever has mistyped its place does not want.
+fn check_database(config: &Config) -> Result<(), Error> {
+    match config.database()? {
+        Database::Disk(folder) if !folder.is_dir() => Err(Error::Command(format!("there is no database at `{}`", folder.display()))),
+        Database::Disk(_) | Database::Memory | Database::Remote { .. } => Ok(()),
+    }
+}
+
+/// Explanations may be about accounts that are not there yet; the document of one is a mistake.
+async fn somebody(call: &Call, name: &str) -> Result<Caller, Error> {
+    let unknown = || Error::Command(format!("there is no account `{name}`"));
+    let caller = match explain::caller(call, name, None).await {
+        Err(Error::NotFound { .. }) => return Err(unknown()),
+        found => found.map_err(told)?,
+    };
+    if let Principal::User(id) = &caller.principal {
+        let account = store::records::get(&call.app.store, &call.collection(USERS)?, &caller.tenant, id).await?;
+        account.ok_or_else(unknown)?;
+    }
+    Ok(caller)
+}
+
 /// What is wrong with an argument, for somebody who sees nothing else of the error.
 fn told(error: Error) -> Error {
     match error {
-        Error::Query(violations) => Error::Configuration(violations.to_string()),
+        Error::Query(violations) => Error::Command(violations.to_string()),
         other => other,
     }
 }

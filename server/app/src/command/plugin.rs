@@ -183,7 +183,7 @@ async fn write_types(place: &Place, out: Option<&Path>) -> Result<(), Error> {
 }
 
 fn write(file: &Path, text: &str) -> Result<(), Error> {
-    std::fs::write(file, text).map_err(|error| Error::Configuration(format!("{}: {error}", file.display())))?;
+    std::fs::write(file, text).map_err(|error| Error::Command(format!("{}: {error}", file.display())))?;
     println!("wrote {}", file.display());
     Ok(())
 }
@@ -194,7 +194,7 @@ async fn component(file: &Path) -> Result<Vec<u8>, Error> {
     if !is_text(file) {
         return Ok(bytes);
     }
-    let source = String::from_utf8(bytes).map_err(|_| Error::Configuration(format!("{} is not UTF-8", file.display())))?;
+    let source = String::from_utf8(bytes).map_err(|_| Error::Command(format!("{} is not UTF-8", file.display())))?;
     Compiler::here().javascript(&source).await.map_err(failed)
 }
 
@@ -204,9 +204,9 @@ fn is_text(file: &Path) -> bool {
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, Error> {
-    std::fs::read(file).map_err(|error| Error::Configuration(format!("{}: {error}", file.display())))
+    std::fs::read(file).map_err(|error| Error::Command(format!("{}: {error}", file.display())))
 }
 
 fn failed(error: plugins::Error) -> Error {
-    Error::Configuration(error.to_string())
+    Error::Command(error.to_string())
 }

@@ -128,7 +128,7 @@ fn test(folder: &Folder, json: bool) -> Result<(), Error> {
         let (tests, coverage) = (report.results.len(), &report.coverage);
         say!("{tests} policy tests, {failed} failed; {} of {} policies are covered by tests", coverage.covered, coverage.policies);
     }
-    if failed == 0 { Ok(()) } else { Err(Error::Configuration(format!("{failed} policy tests failed"))) }
+    if failed == 0 { Ok(()) } else { Err(Error::Command(format!("{failed} policy tests failed"))) }
 }
 
 fn lint(folder: &Folder, json: bool) -> Result<(), Error> {
@@ -147,7 +147,7 @@ fn lint(folder: &Folder, json: bool) -> Result<(), Error> {
         }
         say!("{} findings, {errors} of them errors", findings.len());
     }
-    if errors == 0 { Ok(()) } else { Err(Error::Configuration(format!("{errors} errors in the policies"))) }
+    if errors == 0 { Ok(()) } else { Err(Error::Command(format!("{errors} errors in the policies"))) }
 }
 
 fn in_json(value: &impl serde::Serialize) -> Result<String, Error> {
@@ -182,7 +182,7 @@ async fn run_explain(explain: &Explain, load: impl Fn(&Overrides) -> Result<Conf
 }
 
 async fn remotely(url: &str, token: Option<&str>, question: &Question) -> Result<Json, Error> {
-    let failed = |error: reqwest::Error| Error::Configuration(format!("cannot reach the server: {error}"));
+    let failed = |error: reqwest::Error| Error::Command(format!("cannot reach the server: {error}"));
     let url = format!("{}/api/policies/explain", url.trim_end_matches('/'));
     let mut request = reqwest::Client::new().post(url).json(question);
     if let Some(token) = token {
@@ -191,9 +191,9 @@ async fn remotely(url: &str, token: Option<&str>, question: &Question) -> Result
     let answer = request.send().await.map_err(failed)?;
     let (status, text) = (answer.status(), answer.text().await.map_err(failed)?);
     if !status.is_success() {
-        return Err(Error::Configuration(format!("the server refused: {text}")));
+        return Err(Error::Command(format!("the server refused: {text}")));
     }
-    serde_json::from_str(&text).map_err(|error| Error::Configuration(format!("the server answered no JSON: {error}")))
+    serde_json::from_str(&text).map_err(|error| Error::Command(format!("the server answered no JSON: {error}")))
 }
 
 /// An explanation for people.

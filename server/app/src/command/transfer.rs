@@ -115,7 +115,7 @@ pub(super) async fn export(export: &Export) -> Result<(), Error> {
 
 async fn copy(mut answer: Response, mut to: impl tokio::io::AsyncWrite + Unpin) -> Result<u64, Error> {
     let mut bytes = 0;
-    let broken = |error: reqwest::Error| Error::Configuration(format!("the export broke off: {error}"));
+    let broken = |error: reqwest::Error| Error::Command(format!("the export broke off: {error}"));
     while let Some(piece) = answer.chunk().await.map_err(broken)? {
         to.write_all(&piece).await?;
         bytes += piece.len() as u64;
@@ -149,7 +149,7 @@ pub(super) async fn import(import: &Import) -> Result<(), Error> {
             }
         }
     }
-    Err(Error::Configuration(format!("the connection keeps breaking; go on with `--import {id}`")))
+    Err(Error::Command(format!("the connection keeps breaking; go on with `--import {id}`")))
 }
 
 fn path(import: &Import, id: &str) -> String {
@@ -221,9 +221,9 @@ async fn accepted(answer: Response) -> Result<Response, Error> {
     if let Some(id) = place {
         text.push_str(&format!("\nmend the line and go on with `--import {id}`"));
     }
-    Err(Error::Configuration(text))
+    Err(Error::Command(text))
 }
 
 fn of_file(file: &Path, error: &std::io::Error) -> Error {
-    Error::Configuration(format!("{}: {error}", file.display()))
+    Error::Command(format!("{}: {error}", file.display()))
 }

@@ -10,6 +10,10 @@ use crate::{Error, call::Call};
 /// The object that policies about deliveries name.
 const OBJECT: &str = "_deliveries";
 
+/// What somebody hears who has not said what should be purged.
+const PURGED: &str = "say which deliveries are removed for good: `delivered` (those that are done) or `dead` (those that were given up); \
+     what is pending or running is never purged";
+
 /// What is asked for, as the query says it.
 #[derive(Clone)]
 pub(crate) struct Search {
@@ -58,7 +62,12 @@ pub(crate) async fn get(call: &Call, id: &str) -> Result<Delivery, Error> {
 /// The policies, no such delivery, or one that is under way.
 pub(crate) async fn replay(call: &Call, id: &str) -> Result<Delivery, Error> {
     call.authorize(Action::Update, OBJECT)?;
-    if !outbox::replay(&call.app.store, id, &call.now).await? {
+    let transaction = call.app.store.begin().await?;
+    call.note(&transaction).await?;
+    if outbox::replay(&transaction, id, &call.now).await? {
+        transaction.commit().await?;
+    } else {
+        transaction.rollback().await;
         let delivery = outbox::get(&call.app.store, id).await?.ok_or_else(|| unknown(id))?;
         return Err(under_way(delivery));
     }
@@ -74,6 +83,7 @@ pub(crate) async fn replay(call: &Call, id: &str) -> Result<Delivery, Error> {
 pub(crate) async fn remove(call: &Call, id: &str) -> Result<Delivery, Error> {
     call.authorize(Action::Delete, OBJECT)?;
     let transaction = call.app.store.begin().await?;
+    call.note(&transaction).await?;
     let delivery = outbox::get(&transaction, id).await?.ok_or_else(|| unknown(id))?;
     if !outbox::remove(&transaction, id).await? {
         transaction.rollback().await;
@@ -91,17 +101,19 @@ pub(crate) async fn remove(call: &Call, id: &str) -> Result<Delivery, Error> {
 /// Removes what is done (`delivered`) or given up (`dead`) since before a moment, and says how many that were.
 ///
 /// # Errors
-/// The policies, another state, or no moment.
+/// The policies, no state or another one, or no moment.
 pub(crate) async fn purge(call: &Call, state_name: Option<&str>, before: Option<&str>) -> Result<usize, Error> {
     call.authorize(Action::Delete, OBJECT)?;
-    let state = state(state_name.unwrap_or_default(), "state")?;
-    if !matches!(state, State::Delivered | State::Dead) {
-        return Err(query("state", "only `delivered` and `dead` deliveries can be purged"));
-    }
+    let state = match state_name.and_then(State::named) {
+        Some(state @ (State::Delivered | State::Dead)) => state,
+        Some(State::Pending | State::Running) | None => return Err(query("state", PURGED)),
+    };
     let before = match before {
         None => call.now.to_string(),
         Some(text) => model::time::canonical_datetime(text).ok_or_else(|| query("before", &format!("`{text}` is no datetime")))?,
     };
+    // In several transactions: doing it again would remove what has ended since.
+    call.note(&call.app.store).await?;
     let purged = outbox::purge(&call.app.store, state, &before).await?;
     tracing::info!(request = %call.id, state = state.name(), purged, by = %call.caller.principal, "deliveries were purged");
     Ok(purged)

@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use model::{Caller, Principal, Value, collection::USERS, value::Object};
-use plugins::{Hook, WritesAs};
-use store::outbox::{Delivery, Ended};
+use plugins::{Hook, Outcome, WritesAs};
+use store::{
+    Transaction,
+    outbox::{Delivery, Ended},
+};
 
 use super::{
     App, Failed,
@@ -44,7 +47,7 @@ pub(super) async fn deliver(app: &App, installed: &Arc<Installed>, delivery: &De
         after: question.after.map(|after| after.get().to_owned()),
     };
     let (worker, marked) = (app.outbox.worker.clone(), Arc::new(delivery.clone()));
-    let ran = in_own_transaction(&call, detached, move |transaction, _| {
+    let ran = in_own_transaction(&call, detached, unread, move |transaction| {
         let (worker, delivery) = (worker.clone(), Arc::clone(&marked));
         async move {
             match store::outbox::end(&transaction, &worker, &delivery, Ended::Delivered, &now()).await? {
@@ -53,7 +56,12 @@ pub(super) async fn deliver(app: &App, installed: &Arc<Installed>, delivery: &De
             }
         }
     });
-    ran.await.map(|_| Done::Marked).map_err(explained)
+    ran.await.map(|()| Done::Marked).map_err(explained)
+}
+
+/// Nobody waits for what the rule answers.
+fn unread(_: &Transaction, _: &Outcome) -> Result<(), String> {
+    Ok(())
 }
 
 /// As whom the rule acts: as its plugin, or as the caller that wrote if the plugin writes as its callers do. What an account may do is asked

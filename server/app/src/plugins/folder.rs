@@ -54,7 +54,7 @@ async fn install_file(app: &Arc<App>, path: &Path) -> Result<(), Error> {
     if !app.world().plugins.entries().iter().any(runs) {
         let code = match kind(path) {
             Some(Kind::JavaScript) => {
-                let text = String::from_utf8(content).map_err(|_| Error::Configuration("this is no UTF-8 text".to_owned()))?;
+                let text = String::from_utf8(content).map_err(|_| plugins::Error::JavaScript("this is no UTF-8 text".to_owned()))?;
                 Code::JavaScript(text)
             }
             Some(Kind::Component) | None => Code::Component(content),

@@ -71,6 +71,9 @@ pub async fn install_as(call: &Call, code: Code, granted: Granted, mode: Mode) -
     change::commit(call, transaction, row).await?;
     let installed = installed(call, &version, mode)?;
     tracing::info!(request = %call.id, plugin = %installed.label(), ?mode, by = %call.caller.principal, "installed a plugin");
+    for warning in installed.warnings(&call.world.catalog) {
+        tracing::warn!(request = %call.id, plugin = %installed.label(), "{warning}");
+    }
     Ok(installed)
 }
 

@@ -2,7 +2,7 @@
 
 use plugins::{Grants, Ground, Manifest, Plugin};
 
-use crate::Error;
+use crate::{Error, world::Catalog};
 
 /// What to expect of a version.
 #[derive(Clone, Debug)]
@@ -67,6 +67,13 @@ impl Installed {
             State::Broken(reason) => Some(reason),
             State::Ready(_) | State::Disabled => None,
         }
+    }
+
+    /// What the operator should know though it is no fault: rules about collections that are not there. They may come later.
+    pub(crate) fn warnings(&self, catalog: &Catalog) -> Vec<String> {
+        let collections = self.manifest.rules.iter().flat_map(|rule| rule.collections.iter().map(move |name| (&rule.name, name)));
+        let missing = collections.filter(|(_, name)| !catalog.contains_key(*name));
+        missing.map(|(rule, name)| format!("the rule `{rule}` is about `{name}`, but there is no such collection yet")).collect()
     }
 
     /// The plugin, to run it.

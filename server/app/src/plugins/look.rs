@@ -1,5 +1,7 @@
 //! Plugins as they are shown to whoever may look at them.
 
+use std::collections::BTreeSet;
+
 use model::Action;
 use serde_json::{Value as Json, json};
 use store::plugins::{settings as stored, versions, versions::VersionRow};
@@ -57,6 +59,9 @@ pub(super) async fn shown(call: &Call, name: &str) -> Result<Json, Error> {
     let settings = stored::get(&call.app.store, name).await?;
     plugin["wishes"] = entry.foremost().map_or(Json::Null, |installed| json!(installed.manifest().grants));
     plugin["versions"] = entry.versions.iter().map(|version| shown_version(entry, version)).collect();
+    let versions = [&entry.active, &entry.shadow].into_iter().flatten();
+    let warnings: BTreeSet<String> = versions.flat_map(|installed| installed.warnings(&call.world.catalog)).collect();
+    plugin["warnings"] = json!(warnings);
     plugin["settings"] = json!(settings::shown(&call.app.vault, entry, settings.as_deref()));
     Ok(plugin)
 }

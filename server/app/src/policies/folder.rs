@@ -26,11 +26,11 @@ impl Folder {
     /// The first mistake, with file, line and column.
     pub fn read(path: &Path) -> Result<Self, Error> {
         if !path.is_dir() {
-            return Err(Error::Configuration(format!("there is no folder {}", path.display())));
+            return Err(Error::Command(format!("there is no folder {}", path.display())));
         }
         let collections = path.join("collections.json");
         let text = if collections.exists() { read(&collections)? } else { r#"{"extend":{},"create":[]}"#.to_owned() };
-        let catalog = bundle::catalog(&text).map_err(|error| Error::Configuration(format!("{}: {error}", collections.display())))?;
+        let catalog = bundle::catalog(&text).map_err(|error| Error::Command(format!("{}: {error}", collections.display())))?;
         // The tests of a policy are those that belong to it, so that the built-in ones do not count as untested here.
         Self::new(read_policy_files(path)?, catalog, path)
     }
@@ -73,11 +73,10 @@ fn trials(folder: &Path) -> Result<Vec<Trials>, Error> {
     let mut paths: Vec<PathBuf> = entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect();
     paths.retain(|path| [".test.toml", ".test.json"].iter().any(|end| path.to_string_lossy().ends_with(end)));
     paths.sort();
-    let parse =
-        |path: &PathBuf| parse_trials(&path.display().to_string(), &read(path)?).map_err(|error| Error::Configuration(error.to_string()));
+    let parse = |path: &PathBuf| parse_trials(&path.display().to_string(), &read(path)?).map_err(|error| Error::Command(error.to_string()));
     paths.iter().map(parse).collect()
 }
 
 fn read(path: &Path) -> Result<String, Error> {
-    std::fs::read_to_string(path).map_err(|error| Error::Configuration(format!("{}: {error}", path.display())))
+    std::fs::read_to_string(path).map_err(|error| Error::Command(format!("{}: {error}", path.display())))
 }

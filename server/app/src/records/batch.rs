@@ -13,13 +13,13 @@ use store::Transaction;
 use super::{
     Answer, Outcome, Shown,
     commit::Share,
-    idempotency::{Once, told_once, written_once},
+    idempotency::{told_once, written_once},
     passwords,
     steps::{self, Authority, Change, Upsert},
     update::Manner,
     upsert::{key, may_upsert},
 };
-use crate::{Error, Place, call::Call};
+use crate::{Error, Place, call::Call, once::Once};
 pub use operation::OPERATIONS_MAX;
 use operation::{Kind, Operation};
 

@@ -8,13 +8,13 @@ use store::Transaction;
 use super::{
     Answer, Outcome, Preconditions,
     commit::{Share, tried},
-    idempotency::{Once, told_once, written_once},
+    idempotency::{told_once, written_once},
     list::{self, given, parse_number},
     passwords,
     steps::{self, Authority, Change},
     update::Manner,
 };
-use crate::{Error, Place, call::Call};
+use crate::{Error, Place, call::Call, once::Once};
 
 /// How many records are read at once.
 const AT_ONCE: usize = 50;

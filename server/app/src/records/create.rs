@@ -5,11 +5,11 @@ use model::{Action, Draft, Drafts, Record};
 use super::{
     Answer, Outcome, Shown,
     commit::{Share, committed},
-    idempotency::{Once, told_once, written_once},
+    idempotency::{told_once, written_once},
     passwords,
     steps::{self, Authority, Pace},
 };
-use crate::{Error, call::Call};
+use crate::{Error, call::Call, once::Once};
 
 /// Makes a record out of a JSON object, or several out of an array.
 ///

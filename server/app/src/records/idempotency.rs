@@ -1,140 +1,16 @@
-//! Writes that happen once, however often they are sent: the answer is kept in the transaction of the write, under a key that the client has
-//! chosen, and given again to whoever sends the same. What was refused has not happened, and nothing of it is kept.
+//! Writes of records that happen once: the whole answer is kept in the transaction of the write.
 
-use std::{
-    collections::HashMap,
-    io::{Read, Write},
-    sync::{Mutex, MutexGuard, PoisonError},
-};
-
-use chrono::TimeDelta;
-use flate2::{Compression, read::DeflateDecoder, write::DeflateEncoder};
-use model::{Principal, time::datetime_text};
 use store::{Run, Transaction, idempotency::KeptRow};
 
 use super::{
     answer::{Answer, Outcome},
     commit::{Share, committed},
 };
-use crate::{Error, call::Call};
-
-/// How long an answer is kept, in hours.
-const KEPT_HOURS: i64 = 24;
-
-/// The longest key, in bytes.
-const KEY_MAX_BYTES: usize = 255;
-
-/// A write that is to happen once.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Once {
-    /// The digest of tenant, principal and key.
-    id: String,
-    /// The digest of everything that makes this request what it is.
-    request: String,
-}
-
-impl Once {
-    /// Takes the key of a client. `parts` are what makes the request what it is: the method, the path, the body and so on.
-    ///
-    /// # Errors
-    /// [`Error::UnusableKey`] for a key that is too long or not visible ASCII, or that comes from nobody known: whose the answer is could
-    /// not be told then.
-    pub(crate) fn new(call: &Call, key: &[u8], parts: &[&[u8]]) -> Result<Self, Error> {
-        if key.is_empty() || key.len() > KEY_MAX_BYTES || !key.iter().all(u8::is_ascii_graphic) {
-            return Err(Error::UnusableKey("has 1 to 255 visible ASCII characters"));
-        }
-        if call.caller.principal == Principal::Anonymous {
-            return Err(Error::UnusableKey("is only for those who are logged in"));
-        }
-        let principal = call.caller.principal.to_string();
-        let id = digest(&[call.caller.tenant.as_bytes(), principal.as_bytes(), key]);
-        Ok(Self { id, request: digest(parts) })
-    }
-
-    /// The answer that is kept for this request.
-    async fn kept(&self, call: &Call, run: &impl Run) -> Result<Option<Answer>, Error> {
-        let row = store::idempotency::get(run, &self.id).await?.filter(|row| row.expires.as_str() > &*call.now);
-        match row {
-            Some(row) if row.request == self.request => unpacked(row).map(Some),
-            Some(_) => Err(Error::OtherRequest),
-            None => Ok(None),
-        }
-    }
-
-    async fn keep(&self, call: &Call, transaction: &Transaction, answer: &Answer) -> Result<(), Error> {
-        let row = KeptRow {
-            id: self.id.clone(),
-            request: self.request.clone(),
-            outcome: answer.outcome.word().to_owned(),
-            etag: answer.etag.clone(),
-            location: answer.location.clone(),
-            body: packed(&answer.body)?,
-            expires: datetime_text(call.moment + TimeDelta::hours(KEPT_HOURS)),
-        };
-        Ok(store::idempotency::put(transaction, row).await?)
-    }
-}
-
-/// Each part with its length, so that no two lists of parts look the same.
-fn digest(parts: &[&[u8]]) -> String {
-    let mut hasher = blake3::Hasher::new();
-    for part in parts {
-        hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
-    }
-    hasher.finalize().to_hex().to_string()
-}
-
-/// Answers are full of names and nulls.
-fn packed(body: &[u8]) -> Result<Vec<u8>, Error> {
-    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(body)?;
-    Ok(encoder.finish()?)
-}
-
-fn unpacked(row: KeptRow) -> Result<Answer, Error> {
-    let outcome = match row.outcome.as_str() {
-        "created" => Outcome::Created,
-        _ => Outcome::Done,
-    };
-    let mut body = Vec::new();
-    DeflateDecoder::new(row.body.as_slice()).read_to_end(&mut body)?;
-    Ok(Answer { etag: row.etag, location: row.location, is_replayed: true, ..Answer::new(outcome, body) })
-}
-
-/// The keys of requests that are not answered yet, with the digests of these requests. Across nodes the row in the database decides.
-#[derive(Default)]
-pub(crate) struct InFlight(Mutex<HashMap<String, String>>);
-
-impl InFlight {
-    fn begin(&self, once: &Once) -> Result<Flight<'_>, Error> {
-        let mut requests = self.requests();
-        match requests.get(&once.id) {
-            Some(request) if *request == once.request => Err(Error::UnderThisKey),
-            Some(_) => Err(Error::OtherRequest),
-            None => {
-                requests.insert(once.id.clone(), once.request.clone());
-                Ok(Flight { in_flight: self, id: once.id.clone() })
-            }
-        }
-    }
-
-    fn requests(&self) -> MutexGuard<'_, HashMap<String, String>> {
-        // Nobody panics while the lock is held.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A request that is not answered yet, until this goes.
-struct Flight<'a> {
-    in_flight: &'a InFlight,
-    id: String,
-}
-
-impl Drop for Flight<'_> {
-    fn drop(&mut self) {
-        self.in_flight.requests().remove(&self.id);
-    }
-}
+use crate::{
+    Error,
+    call::Call,
+    once::{Once, packed, unpacked},
+};
 
 /// Tells a story that ends with [`written_once`], or gives the answer that it had: also when the caller could not write that any more.
 pub(super) async fn told_once(
@@ -144,7 +20,7 @@ pub(super) async fn told_once(
 ) -> Result<Answer, Error> {
     let Some(once) = once else { return story.await };
     let _flight = call.app.in_flight.begin(once)?;
-    match once.kept(call, &call.app.store).await? {
+    match kept(once, call, &call.app.store).await? {
         Some(answer) => Ok(answer),
         None => story.await,
     }
@@ -160,12 +36,34 @@ where
     let steps = &steps;
     committed(call, share, |call, transaction| async move {
         // On another node the same request may have come first: then this transaction has just failed, and finds its answer now.
-        if let Some(answer) = once.kept(&call, &transaction).await? {
+        if let Some(answer) = kept(once, &call, &transaction).await? {
             return Ok(answer);
         }
         let answer = steps(call.clone(), transaction.clone()).await?;
-        once.keep(&call, &transaction, &answer).await?;
+        keep(once, &call, &transaction, &answer).await?;
         Ok(answer)
     })
     .await
+}
+
+/// The answer that is kept for this request.
+async fn kept(once: &Once, call: &Call, run: &impl Run) -> Result<Option<Answer>, Error> {
+    let Some(row) = once.kept(call, run).await? else { return Ok(None) };
+    let outcome = match row.outcome.as_str() {
+        "created" => Outcome::Created,
+        _ => Outcome::Done,
+    };
+    let body = unpacked(&row)?;
+    Ok(Some(Answer { etag: row.etag, location: row.location, is_replayed: true, ..Answer::new(outcome, body) }))
+}
+
+async fn keep(once: &Once, call: &Call, transaction: &Transaction, answer: &Answer) -> Result<(), Error> {
+    let row = KeptRow {
+        outcome: answer.outcome.word().to_owned(),
+        etag: answer.etag.clone(),
+        location: answer.location.clone(),
+        body: packed(&answer.body)?,
+        ..once.row(call)
+    };
+    Ok(store::idempotency::put(transaction, row).await?)
 }

@@ -19,10 +19,10 @@ use tokio::sync::Semaphore;
 pub(crate) use progress::{Import, State};
 
 use super::{export::Format, list::given};
-use crate::{Error, auth, call::Call};
+use crate::{Error, auth, call::Call, once::Once};
 use chunk::{Sized, Taken};
 use progress::{Mode, OnError};
-use rows::{Row, Rows};
+use rows::{OTHER_FILE, Row, Rows};
 
 /// How many imports run at the same time on this node.
 const RUNNING_MAX: usize = 4;
@@ -51,7 +51,7 @@ pub(crate) async fn recover(store: &store::Store) -> Result<(), Error> {
     Ok(store::imports::restate(store, State::Running.name(), State::Interrupted.name()).await?)
 }
 
-/// Imports a file, or goes on with one; its format is none if its type is not known.
+/// Imports a file, or goes on with one; its format is none if its type is not known. What is to happen `once` has the same import every time.
 ///
 /// # Errors
 /// Too many imports at once, the policies, everything that is wrong with the question, another file than the one that was begun; then what
@@ -61,23 +61,34 @@ pub async fn import(
     call: &Call,
     collection: &str,
     question: &Question,
-    format: Option<Format>,
-    source: &mut Source,
+    once: Option<&Once>,
+    (format, source): (Option<Format>, &mut Source),
 ) -> Result<Import, Error> {
     let defined = call.collection(collection)?;
     // Nothing is said about the collection before somebody may write to it.
     let asked = asked(call, &defined, question, format)?;
     let _running = RUNNING.try_acquire().map_err(|_| Error::Busy { kind: "import", max: RUNNING_MAX })?;
-    let mut import = progress::begin(call, asked).await?;
+    let _flight = once.map(|once| call.app.in_flight.begin(once)).transpose()?;
+    let mut import = progress::begin(call, asked, once).await?;
+    let mut rows = Rows::new(&call.app.config, import.format, source);
     if import.state == State::Done {
+        if once.is_some() {
+            import.is_replayed = true;
+            rows.compare(&import).await.map_err(of_key)?;
+        }
         return Ok(import);
     }
-    let mut rows = Rows::new(&call.app.config, import.format, source);
     let taken = take(call, &defined, &mut import, &mut rows).await;
     if let Err(error) = &taken {
         progress::interrupted(call, &import, error).await;
     }
+    let taken = if once.is_some() { taken.map_err(of_key) } else { taken };
     taken.map(|()| import)
+}
+
+/// Whoever sends another file under a key sends another request.
+fn of_key(error: Error) -> Error {
+    if matches!(error, Error::ImportRefused { code: OTHER_FILE, .. }) { Error::OtherRequest } else { error }
 }
 
 /// Takes row after row until the end of the file.

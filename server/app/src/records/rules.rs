@@ -8,7 +8,7 @@ mod records;
 mod run;
 
 use model::{Collection, Draft, FieldType, Pointer, Record, Value, Violation, Violations, value::Object};
-use plugins::{Hook, Operation, Rejection, RejectionKind};
+use plugins::{Hook, Operation, Outcome, Rejection, RejectionKind};
 use store::Transaction;
 
 use crate::{
@@ -41,12 +41,11 @@ pub(super) async fn before_write(
     let mut refused: Option<Error> = None;
     for bound in call.world.plugins.rules(Hook::BeforeWrite, subject.operation, subject.collection.name()) {
         let asked = subject.asked(draft.as_deref());
-        let outcome = run::run(call, transaction, bound, Play::Real, asked).await;
+        let answer = run::run(call, transaction, bound, Play::Real, asked, patch).await;
         ran.push(bound.installed.label());
-        match outcome {
-            Ok(outcome) => {
-                if let (Some(patch), Some(draft)) = (outcome.patch, draft.as_deref_mut()) {
-                    let patch = patch_object(&bound.installed, &patch)?;
+        match answer {
+            Ok(patch) => {
+                if let (Some(patch), Some(draft)) = (patch, draft.as_deref_mut()) {
                     draft.merge(without_passwords(subject.collection, &patch));
                 }
             }
@@ -62,7 +61,7 @@ pub(super) async fn before_write(
 async fn shadow(call: &Call, transaction: &Transaction, subject: &Subject<'_>, draft: Option<&Draft>) {
     for bound in call.world.plugins.shadows(Hook::BeforeWrite, subject.operation, subject.collection.name()) {
         // What came out has been noted where it can be looked at.
-        let _ = run::run(call, transaction, bound, Play::Shadow, subject.asked(draft)).await;
+        let _ = run::run(call, transaction, bound, Play::Shadow, subject.asked(draft), patch).await;
     }
 }
 
@@ -112,14 +111,12 @@ fn without_passwords(collection: &Collection, values: &Object) -> Object {
     values.iter().filter(|(name, _)| !is_password(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
-fn patch_object(installed: &Installed, patch: &str) -> Result<Object, Error> {
-    match Value::from_json(patch.as_bytes()) {
-        Ok(Value::Object(object)) => Ok(object),
-        _ => Err(Error::PluginFailed {
-            plugin: installed.name().to_owned(),
-            code: "plugin.garbage",
-            detail: "the patch is not a JSON object that can be stored".to_owned(),
-        }),
+/// What the rule changes in the draft. The contract asks for a JSON object, storing it for more.
+fn patch(_: &Transaction, outcome: &Outcome) -> Result<Option<Object>, String> {
+    match outcome.patch.as_deref().map(|patch| Value::from_json(patch.as_bytes())) {
+        None => Ok(None),
+        Some(Ok(Value::Object(patch))) => Ok(Some(patch)),
+        Some(_) => Err("the patch is not a JSON object that can be stored".to_owned()),
     }
 }
 

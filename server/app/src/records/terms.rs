@@ -3,7 +3,7 @@
 
 use model::Record;
 
-use super::Once;
+use crate::once::Once;
 use crate::Error;
 
 /// On which terms a client writes.

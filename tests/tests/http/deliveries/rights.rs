@@ -86,6 +86,13 @@ async fn deliveries_can_be_cleared_away() {
     for (query, parameter) in [("", "state"), ("state=pending", "state"), ("state=running", "state"), ("state=dead&before=now", "before")] {
         purge(query).await.problem(400, "query.invalid").at(&format!("/{parameter}"));
     }
+    for query in ["", "state=", "state=pending", "state=done"] {
+        let problem = purge(query).await.problem(400, "query.invalid");
+        let told = problem.answer.json["errors"][0]["message"].as_str().unwrap_or_default();
+        for part in ["`delivered`", "`dead`", "removed for good"] {
+            assert!(told.contains(part), "`{query}`: {told}");
+        }
+    }
     assert_eq!(purge("state=delivered&before=2020-01-01T00:00:00Z").await.json(200)["purged"], 0);
     assert_eq!(purge("state=delivered").await.json(200)["purged"], 3);
     assert_eq!(purge("state=dead").await.json(200)["purged"], 1);

@@ -134,8 +134,15 @@ async fn the_command_prints_every_variant() {
             assert_eq!(printed[part], served[part], "{query}: {part}");
         }
     }
-    for wrong in [["--collections", "thongs"], ["--version", "2.0"], ["--as", "somebody"]] {
+    let nobody = ["user:01ARZ3NDEKTSV4RRFFQ69G5FAV", "user:nobody@test.example"];
+    let wrong = [["--collections", "thongs"], ["--version", "2.0"], ["--as", "somebody"], ["--as", nobody[0]], ["--as", nobody[1]]];
+    for wrong in wrong {
         let refused = run(&wrong);
         assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains(wrong[1]), "{wrong:?}: {refused:?}");
+        assert!(refused.stdout.is_empty(), "{wrong:?}: {refused:?}");
     }
+    let typo = app.folder().join("typo");
+    let refused = tests::run(["openapi", "--data-dir", &typo.display().to_string()]);
+    assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("there is no database"), "{refused:?}");
+    assert!(refused.stdout.is_empty() && !typo.exists(), "{refused:?}");
 }

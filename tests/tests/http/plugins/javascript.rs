@@ -18,6 +18,9 @@ async fn text_that_is_no_plugin_is_refused() {
     for text in ["", "export const rules = ;", "export const nothing = 1;", "throw new Error('no')"] {
         upload_text(&admin, text, "all").await.problem(422, "plugin.invalid").errors(&[" plugin.component"]);
     }
+    let nothing = upload_text(&admin, "export const nothing = 1;", "all").await.problem(422, "plugin.invalid");
+    let told = nothing.answer.json["errors"][0]["message"].as_str().unwrap_or_default();
+    assert!(told.contains("the module exports no `rules`") && !told.contains("panicked"), "{told}");
     let broken = upload_text(&admin, "\nexport const rules = {{;", "all").await.problem(422, "plugin.invalid");
     assert!(broken.answer.text.contains(":2:"), "the line is not told: {}", broken.answer);
     let request = |kind: &str, body: Vec<u8>| admin.request(Method::POST, "/api/plugins?grant=all").body(kind, body).send();
@@ -29,6 +32,20 @@ async fn text_that_is_no_plugin_is_refused() {
     request("text/javascript", hostile()).await.any_problem();
     upload_text(&app.anonymous(), SHOUT, "all").await.problem(401, "auth.required");
     assert!(admin.get("/api/plugins").await.list().is_empty());
+}
+
+#[tokio::test]
+async fn a_rule_about_a_collection_that_is_not_there_yet_is_told() {
+    let (_app, admin) = notes().await;
+    let later = SHOUT.replace(r#"["notes"]"#, r#"["notes", "nots"]"#);
+    let installed = upload_text(&admin, &later, "all").await.json(201);
+    let warnings = installed["warnings"].as_array().expect("warnings");
+    let told = |warning: &serde_json::Value| warning.as_str().is_some_and(|text| text.contains("`shout`") && text.contains("`nots`"));
+    assert!(warnings.len() == 1 && told(&warnings[0]), "{installed}");
+    assert_eq!(admin.get("/api/plugins/shouting").await.json(200)["warnings"], installed["warnings"]);
+    admin.collection("nots", json!([{"name": "text", "type": "text"}])).await;
+    assert_eq!(admin.get("/api/plugins/shouting").await.json(200)["warnings"], json!([]));
+    assert_eq!(admin.create("nots", json!({"text": "hush"})).await["text"], "HUSH");
 }
 
 #[tokio::test]

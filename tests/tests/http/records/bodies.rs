@@ -48,7 +48,26 @@ async fn what_is_not_an_object_has_the_wrong_shape() {
 async fn a_body_has_at_most_a_thousand_keys() {
     let (_app, admin) = things().await;
     let many: Value = (0..1_001).map(|number| (format!("f{number}"), json!(1))).collect::<serde_json::Map<_, _>>().into();
-    admin.post(THINGS, many).await.problem(400, "body.too_many_keys");
+    admin.post(THINGS, many.clone()).await.problem(400, "body.too_many_keys");
+    let batch = json!({"operations": [{"op": "create", "collection": "things", "record": many}]});
+    admin.post("/api/batch", batch).await.problem(400, "body.too_many_keys");
+}
+
+#[tokio::test]
+async fn a_body_has_so_many_lists_objects_and_keys_in_all() {
+    let (_app, admin) = things().await;
+    let post = async |item: &str, count: usize| {
+        let body = format!(r#"{{"title":"bomb","data":{{"n":1,"list":[{}]}}}}"#, vec![item; count].join(","));
+        admin.request(Method::POST, THINGS).body("application/json", body).send().await
+    };
+    for item in ["[]", "{}", r#"{"n":1}"#] {
+        post(item, 40_000).await.problem(400, "body.malformed");
+    }
+    let object = format!("{{{}}}", (0..1_000).map(|key| format!("\"k{key}\":1")).collect::<Vec<_>>().join(","));
+    post(&object, 70).await.problem(400, "body.too_many_keys");
+    assert_eq!(admin.get(THINGS).await.list(), Vec::<Value>::new());
+    // A line of as many points as somebody draws.
+    post("[12.5,41.9]", 20_000).await.expect(201);
 }
 
 #[tokio::test]

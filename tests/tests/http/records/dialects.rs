@@ -129,6 +129,25 @@ async fn what_a_dialect_cannot_mean_is_refused_by_name() {
     }
 }
 
+/// What a client of a dialect reads has the names and numbers that it has sent, not those of `limit` and `offset`.
+#[tokio::test]
+async fn what_is_refused_is_told_in_the_words_of_the_dialect() {
+    let (_app, admin) = five().await;
+    let cases: [(Query<'_>, &str); 7] = [
+        (&[("_start", "5"), ("_end", "2")], "`_end` (2) is not greater than `_start` (5)"),
+        (&[("_start", "5"), ("_end", "2000")], "from `_start` (5) to `_end` (2000) there are more than 1000 records"),
+        (&[("_end", "2000")], "`2000` is not a whole number from 1 to 1000"),
+        (&[("_page", "20001"), ("_limit", "10")], "20000 pages of 10 come before page 20001, and at most 100000 records may"),
+        (&[("range", "[0,5000]")], "from position 0 to 5000 there are more than 1000 records"),
+        (&[("range", "[200000,200009]")], "the first position is 200000, and at most 100000 records may come before it"),
+        (&[("range", "[9,0]")], "expected a JSON array such as `[0,9]`: the first and the last position"),
+    ];
+    for (query, message) in cases {
+        let problem = admin.query(THINGS, query).await.problem(400, "query.invalid");
+        assert_eq!(problem.answer.json["errors"][0]["message"], message, "{query:?}");
+    }
+}
+
 #[tokio::test]
 async fn dialects_are_not_mixed() {
     let (_app, admin) = five().await;

@@ -6,6 +6,8 @@ mod command;
 
 mod raw;
 
+mod once;
+
 use serde_json::{Value, json};
 use tests::{Answer, Client, Method, url};
 

@@ -181,6 +181,33 @@ async fn a_cursor_that_does_not_fit_is_refused() {
     }
 }
 
+/// Cursors say in base64 what they are, so that anybody can make one up: the values must be such as the fields have.
+#[tokio::test]
+async fn a_cursor_that_was_made_up_is_refused() {
+    let (_app, admin) = many().await;
+    let cases = [
+        // {"order":"amount","values":["x"],"id":"01ARZ3NDEKTSV4RRFFQ69G5FAV"}
+        ("amount", "eyJvcmRlciI6ImFtb3VudCIsInZhbHVlcyI6WyJ4Il0sImlkIjoiMDFBUlozTkRFS1RTVjRSUkZGUTY5RzVGQVYifQ"),
+        // [true]
+        ("amount", "eyJvcmRlciI6ImFtb3VudCIsInZhbHVlcyI6W3RydWVdLCJpZCI6IjAxQVJaM05ERUtUU1Y0UlJGRlE2OUc1RkFWIn0"),
+        // [7]
+        ("title", "eyJvcmRlciI6InRpdGxlIiwidmFsdWVzIjpbN10sImlkIjoiMDFBUlozTkRFS1RTVjRSUkZGUTY5RzVGQVYifQ"),
+        // ["yesterday"]
+        ("created", "eyJvcmRlciI6ImNyZWF0ZWQiLCJ2YWx1ZXMiOlsieWVzdGVyZGF5Il0sImlkIjoiMDFBUlozTkRFS1RTVjRSUkZGUTY5RzVGQVYifQ"),
+        // [3], "id":"zz"
+        ("amount", "eyJvcmRlciI6ImFtb3VudCIsInZhbHVlcyI6WzNdLCJpZCI6Inp6In0"),
+        // [3], "known":-1
+        ("amount", "eyJvcmRlciI6ImFtb3VudCIsInZhbHVlcyI6WzNdLCJpZCI6IjAxQVJaM05ERUtUU1Y0UlJGRlE2OUc1RkFWIiwia25vd24iOi0xfQ"),
+    ];
+    for (sort, cursor) in cases {
+        let problem = admin.query(THINGS, &[("sort", sort), ("cursor", cursor)]).await.problem(400, "query.invalid");
+        problem.errors(&["/cursor query.cursor"]);
+    }
+    // [3] with the id of a record that is not there, as after a deletion.
+    let gone = "eyJvcmRlciI6ImFtb3VudCIsInZhbHVlcyI6WzNdLCJpZCI6IjAxQVJaM05ERUtUU1Y0UlJGRlE2OUc1RkFWIn0";
+    admin.query(THINGS, &[("sort", "amount"), ("cursor", gone)]).await.expect(200);
+}
+
 #[tokio::test]
 async fn a_cursor_opens_nothing_that_is_closed() {
     let (app, admin) = many().await;

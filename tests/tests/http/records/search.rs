@@ -122,6 +122,9 @@ async fn questions_that_cannot_be_answered_are_refused() {
     for query in [vec![("cursor", cursor.as_str())], vec![("cursor", &cursor), ("search", "apple"), ("sort", "title")]] {
         admin.query(POSTS, &query).await.problem(400, "query.invalid").errors(&["/cursor query.cursor"]);
     }
+    // `ranked:99999999999`, behind every match that there can be.
+    let query = [("cursor", "cmFua2VkOjk5OTk5OTk5OTk5"), ("search", "apple")];
+    admin.query(POSTS, &query).await.problem(400, "query.invalid").errors(&["/cursor query.cursor"]);
     let plain = admin.query(POSTS, &[("limit", "1")]).await.expect(200);
     let cursor = plain.expect_header("x-next-cursor").to_owned();
     let query = [("cursor", cursor.as_str()), ("search", "apple")];

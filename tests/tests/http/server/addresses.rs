@@ -1,7 +1,7 @@
-//! Who counts as the client: the peer, or what a trusted proxy says.
+//! Who counts as the client: the peer, or what a trusted proxy says. And the host that a request is for.
 
 use serde_json::json;
-use tests::{Answer, TestApp, eventually};
+use tests::{Answer, Raw, TestApp, eventually};
 
 use super::with;
 
@@ -32,6 +32,23 @@ async fn a_trusted_proxy_tells_its_clients_apart() {
     guess(&app, "198.51.100.9, 192.0.2.1").await.problem(429, "rate.limited");
     guess(&app, "192.0.2.2").await.problem(401, "auth.invalid_credentials");
     eventually("the log has the client", async || app.output().contains("192.0.2.2").then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_request_names_its_host_once() {
+    let app = with(&[]).await;
+    for head in ["GET /livez HTTP/1.1", "GET /livez HTTP/1.1\r\nHost: a\r\nHost: b", "GET /livez HTTP/1.0\r\nHost: a\r\nHost: a"] {
+        let mut raw = Raw::open(&app).await;
+        raw.send(format!("{head}\r\n\r\n")).await.expect("it is taken");
+        let answer = raw.answer().await;
+        answer.problem(400, "request.host");
+        assert_eq!(answer.header("x-request-id"), answer.json()["request_id"]);
+    }
+    for head in ["GET /livez HTTP/1.1\r\nHost: a", "GET /livez HTTP/1.1\r\nHost:", "GET /livez HTTP/1.0"] {
+        let mut raw = Raw::open(&app).await;
+        raw.send(format!("{head}\r\n\r\n")).await.expect("it is taken");
+        assert_eq!(raw.answer().await.status, 200, "{head}");
+    }
 }
 
 #[tokio::test]

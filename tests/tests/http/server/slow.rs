@@ -1,6 +1,6 @@
 //! Clients that send nothing, or a byte now and then: each is closed when its time is over.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tests::{Raw, request};
@@ -79,6 +79,54 @@ async fn a_body_that_drips_is_answered_and_nothing_is_written() {
     }
     admin.post(NOTES, json!({"text": "whole"})).await.expect(201);
     assert_eq!(texts(&admin).await, ["whole"]);
+}
+
+#[tokio::test]
+async fn a_body_that_is_declared_too_large_is_answered_before_it_comes() {
+    let app = with(&[]).await;
+    notes(&app.admin().await).await;
+    let declared = [("Content-Type", "application/json"), ("Content-Length", "100000000")];
+    let asking = [declared[0], declared[1], ("Expect", "100-continue")];
+    for headers in [&declared[..], &asking[..]] {
+        let mut raw = Raw::open(&app).await;
+        let start = Instant::now();
+        raw.send(request("POST", NOTES, headers, "")).await.expect("a beginning");
+        raw.until("\r\n\r\n").await;
+        // Without `100 Continue`, and not after the five seconds for which the server would wait for something to throw away.
+        assert!(raw.unread().starts_with(b"HTTP/1.1 413 "), "{}", String::from_utf8_lossy(raw.unread()));
+        assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+        raw.answer().await.problem(413, "body.too_large");
+    }
+    // A body that is wanted is asked for.
+    let mut raw = Raw::open(&app).await;
+    let headers = [("Content-Type", "application/json"), ("Content-Length", "16"), ("Expect", "100-continue")];
+    raw.send(request("POST", NOTES, &headers, "")).await.expect("a beginning");
+    raw.until("HTTP/1.1 100 Continue\r\n\r\n").await;
+    raw.send(r#"{"text":"asked"}"#).await.expect("a body");
+    assert_eq!(raw.answer().await.status, 201);
+}
+
+#[tokio::test]
+async fn whoever_is_still_sending_what_is_too_large_hears_the_answer() {
+    let app = with(&[]).await;
+    notes(&app.admin().await).await;
+    let body = "a".repeat(8 << 20);
+    let length = body.len().to_string();
+    for expect in [None, Some(("Expect", "100-continue"))] {
+        let declared = [("Content-Type", "application/json"), ("Content-Length", length.as_str())];
+        let headers: Vec<_> = declared.into_iter().chain(expect).collect();
+        let mut raw = Raw::open(&app).await;
+        raw.send(request("POST", NOTES, &headers, &body)).await.expect("all of it is taken");
+        let answer = raw.answer().await;
+        answer.problem(413, "body.too_large");
+        if expect.is_none() {
+            assert_eq!(raw.ask("GET", "/livez", &[]).await.status, 200);
+        } else {
+            // It could have kept its body to itself: then the next request would have been taken for that.
+            assert_eq!(answer.header("connection"), "close");
+            raw.closed().await;
+        }
+    }
 }
 
 #[tokio::test]

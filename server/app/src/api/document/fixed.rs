@@ -136,7 +136,7 @@ fn normalise_paths(paths: &mut Object, types: &Object) -> Result<(), Error> {
                 return Err(Error::custom(format_args!("the operation id `{id}` stands twice")));
             }
             operation.insert("operationId".to_owned(), id.into());
-            normalise_operation(operation, path, types);
+            normalise_operation(operation, method, path, types);
         }
     }
     Ok(())
@@ -155,7 +155,7 @@ fn operation_id(operation: &Object, method: &str, path: &str) -> String {
     id
 }
 
-fn normalise_operation(operation: &mut Object, path: &str, types: &Object) {
+fn normalise_operation(operation: &mut Object, method: &str, path: &str, types: &Object) {
     remove_blank_member(operation, "description");
     if let Some(samples) = operation.remove("x-code-samples") {
         operation.insert("x-codeSamples".to_owned(), samples);
@@ -165,13 +165,18 @@ fn normalise_operation(operation: &mut Object, path: &str, types: &Object) {
     operation.insert("tags".to_owned(), json!([tag]));
     let public = PUBLIC_PATHS.contains(&path);
     operation.insert("security".to_owned(), if public { json!([]) } else { json!([{BEARER: []}]) });
-    let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
+    let mut parameters = operation.remove("parameters").unwrap_or_else(|| json!([]));
     let mut has_input = false;
-    for parameter in parameters.into_iter().flatten() {
+    for parameter in parameters.as_array_mut().into_iter().flatten() {
         has_input = true;
         remove_blank(parameter, "description");
         normalise_schema_of(parameter, types);
     }
+    let once = happens_once(method, path);
+    if let Some(parameters) = parameters.as_array_mut().filter(|_| once) {
+        parameters.push(shared::parameter("IdempotencyKey"));
+    }
+    operation.insert("parameters".to_owned(), parameters);
     let has_body = operation.contains_key("requestBody");
     if let Some(body) = operation.get_mut("requestBody") {
         remove_blank(body, "description");
@@ -180,18 +185,30 @@ fn normalise_operation(operation: &mut Object, path: &str, types: &Object) {
     let mut responses = take_object(operation, "responses");
     for (status, response) in &mut responses {
         normalise_response(status, response, types);
+        if once && status.starts_with('2') {
+            response["headers"]["Idempotency-Replayed"] = shared::header("IdempotencyReplayed");
+        }
     }
     // A public operation with a body takes credentials, which can be wrong.
-    let expected = [("400", has_input || has_body), ("401", !public || has_body), ("403", !public), ("404", path.contains('{'))];
+    let expected = [("400", has_input || has_body || once), ("401", !public || has_body), ("403", !public), ("404", path.contains('{'))];
     let of_body = ["409", "413", "415", "422"].map(|status| (status, has_body));
+    let of_key = ["409", "422"].map(|status| (status, once));
     for (status, _) in
-        expected.into_iter().chain(of_body).chain(shared::ALWAYS.map(|status| (status, true))).filter(|(_, expected)| *expected)
+        expected.into_iter().chain(of_body).chain(of_key).chain(shared::ALWAYS.map(|status| (status, true))).filter(|(_, expected)| *expected)
     {
         if !responses.contains_key(status) {
             responses.extend(shared::error(status).map(|error| (status.to_owned(), error)));
         }
     }
     operation.insert("responses".to_owned(), responses.into());
+}
+
+/// True for what changes something and takes a key with which it happens once.
+fn happens_once(method: &str, path: &str) -> bool {
+    const PARTS: [&str; 7] = ["collections", "deliveries", "imports", "plugins", "policies", "roles", "rules"];
+    const QUESTIONS: [&str; 2] = ["/api/policies/explain", "/api/policies/preview"];
+    let part = path.trim_start_matches("/api/").split('/').next().unwrap_or_default();
+    method != "get" && PARTS.contains(&part) && !QUESTIONS.contains(&path)
 }
 
 /// Whatever an endpoint says about its errors, the body is a problem.

@@ -160,7 +160,7 @@ fn the_fixed_part_is_put_right() {
     assert_eq!(keys(&register["responses"]), ["201", "400", "401", "409", "413", "415", "422", "429", "503", "default"]);
     let delete = &document["paths"]["/api/policies/{id}"]["delete"];
     assert_eq!((&delete["operationId"], &delete["security"]), (&json!("policiesDelete"), &json!([{"bearerAuth": []}])));
-    assert_eq!(keys(&delete["responses"]), ["204", "400", "401", "403", "404", "429", "503", "default"]);
+    assert_eq!(keys(&delete["responses"]), ["204", "400", "401", "403", "404", "409", "422", "429", "503", "default"]);
     assert_eq!(delete["responses"]["404"]["description"], "no policy");
     assert_eq!(keys(&document["components"]["securitySchemes"]), ["bearerAuth"]);
     let schemas = &document["components"]["schemas"];

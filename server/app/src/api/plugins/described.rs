@@ -75,6 +75,9 @@ pub(super) struct PluginDetails {
     /// The versions that are kept, the one installed last first.
     versions: Vec<PluginVersion>,
     settings: Vec<PluginSetting>,
+    /// What should be known though it is no fault, in words for people, of the version that runs and of the one that is watched: a rule is
+    /// about a collection that is not there, for instance. It runs once there is one.
+    warnings: Vec<String>,
     /// The JavaScript text that it was made of, if that was asked for and there is one.
     source: Option<String>,
 }

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Bytes that an uploaded component may have.
-const COMPONENT_MAX_BYTES: usize = 25 << 20;
+pub(in crate::api) const COMPONENT_MAX_BYTES: usize = 25 << 20;
 
 /// Bytes that an uploaded text may have.
 const TEXT_MAX_BYTES: usize = plugins::javascript::SOURCE_MAX_BYTES;

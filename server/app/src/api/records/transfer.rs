@@ -9,11 +9,12 @@ use http_body_util::{BodyExt, BodyStream, combinators::BoxBody};
 use poem::{Body, Endpoint, IntoResponse, Request, Response, http::Method};
 use tokio::sync::mpsc;
 
-use super::{pairs, parameter, unknown};
+use super::{pairs, parameter, unknown, write};
 use crate::{
     Error,
     api::{payload, visitor},
     records::{
+        Preconditions,
         export::{self, Format},
         import::{self, Source},
     },
@@ -109,20 +110,19 @@ impl Endpoint for Import {
             ],
         )?;
         let format = format(&request);
+        // The body is compared when it comes: it may be larger than anything that could be kept.
+        let once = write::once(&call, &request, &Preconditions::default(), b"")?;
         let mut source = source(request.take_body());
-        match import::import(&call, &collection, &question, format, &mut source).await {
+        match import::import(&call, &collection, &question, once.as_ref(), (format, &mut source)).await {
             Ok(import) => {
                 let json = serde_json::to_vec(&import.json()).map_err(|error| Error::Internal(error.to_string()))?;
                 let answer = Response::builder().content_type("application/json");
                 let location = (!import.dry_run).then(|| format!("/api/imports/{}", import.id));
                 let answer = location.into_iter().fold(answer, |answer, path| answer.header("location", path));
+                let answer = if import.is_replayed { answer.header(write::REPLAYED, "true") } else { answer };
                 Ok(answer.body(json).into_response())
             }
-            Err(error) => {
-                // Whoever is still sending would see its connection break instead of the answer.
-                payload::discard(&mut source).await;
-                Err(error.into())
-            }
+            Err(error) => Err(error.into()),
         }
     }
 }

@@ -10,8 +10,9 @@ use crate::{
     Error,
     api::payload,
     call::Call,
+    once::Once,
     records::{
-        Answer, Once, Preconditions, Terms,
+        Answer, Preconditions, Terms,
         bulk::{self, Selection},
         create, delete,
         update::{self, Manner},
@@ -20,7 +21,10 @@ use crate::{
 };
 
 /// The header under whose value a write happens once.
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+pub(in crate::api) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// The header of an answer that was given before.
+pub(in crate::api) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// `POST /api/records/{collection}`
 pub(super) async fn post(call: &Call, collection: &str, request: &mut Request) -> Result<Response, Error> {
@@ -88,7 +92,7 @@ fn tags(headers: &HeaderMap, name: HeaderName) -> Result<Option<String>, Error> 
 }
 
 /// The key of a write that is to happen once, with everything that makes the request what it is.
-fn once(call: &Call, request: &Request, preconditions: &Preconditions, body: &[u8]) -> Result<Option<Once>, Error> {
+pub(in crate::api) fn once(call: &Call, request: &Request, preconditions: &Preconditions, body: &[u8]) -> Result<Option<Once>, Error> {
     let mut keys = request.headers().get_all(IDEMPOTENCY_KEY).iter();
     let Some(key) = keys.next() else { return Ok(None) };
     if keys.next().is_some() {
@@ -120,7 +124,7 @@ pub(in crate::api) fn told(answer: &Answer) -> Result<Response, Error> {
         response = response.header("location", format!("/api/records/{location}"));
     }
     if answer.is_replayed {
-        response = response.header("idempotency-replayed", "true");
+        response = response.header(REPLAYED, "true");
     }
     Ok(response.body(answer.body.clone()))
 }

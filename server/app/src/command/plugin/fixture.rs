@@ -83,10 +83,9 @@ fn before_write() -> Hook {
 
 impl Fixture {
     pub(super) fn read(path: &Path) -> Result<Self, Error> {
-        let fixture: Self =
-            serde_json::from_slice(&read(path)?).map_err(|error| Error::Configuration(format!("{}: {error}", path.display())))?;
+        let fixture: Self = serde_json::from_slice(&read(path)?).map_err(|error| Error::Command(format!("{}: {error}", path.display())))?;
         if fixture.expect.is_empty() {
-            return Err(Error::Configuration(format!("{} expects nothing, so it could never fail", path.display())));
+            return Err(Error::Command(format!("{} expects nothing, so it could never fail", path.display())));
         }
         Ok(fixture)
     }

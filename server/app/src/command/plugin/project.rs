@@ -82,11 +82,11 @@ pub(super) fn begin(name: &str, language: Language) -> Result<(), Error> {
         && name.len() <= 64
         && name.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-');
     if !fine {
-        return Err(Error::Configuration(format!("`{name}` is no name for a plugin: lowercase letters, digits and hyphens")));
+        return Err(Error::Command(format!("`{name}` is no name for a plugin: lowercase letters, digits and hyphens")));
     }
     let folder = PathBuf::from(name);
     if folder.exists() {
-        return Err(Error::Configuration(format!("`{name}` is there already")));
+        return Err(Error::Command(format!("`{name}` is there already")));
     }
     let files: &[File] = match language {
         Language::Js => &JAVASCRIPT,
@@ -126,11 +126,12 @@ pub(super) async fn component_of(folder: &Path) -> Result<Vec<u8>, Error> {
     if folder.join("package.json").is_file() {
         return typescript(folder);
     }
-    let texts = fs::read_dir(folder)?.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| is_text(path)).collect::<Vec<_>>();
+    let entries = fs::read_dir(folder).map_err(|error| Error::Command(format!("{}: {error}", folder.display())))?;
+    let texts = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| is_text(path)).collect::<Vec<_>>();
     match texts.as_slice() {
         [text] => component(text).await,
-        [] => Err(Error::Configuration(format!("{} has no Cargo.toml, package.json or JavaScript file", folder.display()))),
-        _ => Err(Error::Configuration(format!("{} has several JavaScript files: name the one that is the plugin", folder.display()))),
+        [] => Err(Error::Command(format!("{} has no Cargo.toml, package.json or JavaScript file", folder.display()))),
+        _ => Err(Error::Command(format!("{} has several JavaScript files: name the one that is the plugin", folder.display()))),
     }
 }
 
@@ -142,7 +143,7 @@ fn typescript(folder: &Path) -> Result<Vec<u8>, Error> {
     run(folder, "npm", &["run", "--silent", "build"], "install Node.js 20 or newer")?;
     let dist = folder.join("dist");
     let bundle = fs::read_dir(&dist)?.filter_map(|entry| Some(entry.ok()?.path())).find(|path| is_text(path));
-    let bundle = bundle.ok_or_else(|| Error::Configuration(format!("the build left no JavaScript in {}", dist.display())))?;
+    let bundle = bundle.ok_or_else(|| Error::Command(format!("the build left no JavaScript in {}", dist.display())))?;
     let source = String::from_utf8_lossy(&read(&bundle)?).into_owned();
     let map = fs::read_to_string(bundle.with_extension("js.map")).ok();
     let compiled = std::thread::spawn(move || javascript::compile(&source, map.as_deref())).join();
@@ -158,7 +159,7 @@ fn rust(folder: &Path) -> Result<Vec<u8>, Error> {
     let built = target.join(TARGET).join("release");
     let modules = fs::read_dir(&built)?.filter_map(|entry| Some(entry.ok()?.path()));
     let module = modules.into_iter().find(|path| path.extension().is_some_and(|extension| extension == "wasm"));
-    let module = module.ok_or_else(|| Error::Configuration(format!("there is no module in {}", built.display())))?;
+    let module = module.ok_or_else(|| Error::Command(format!("there is no module in {}", built.display())))?;
     componentize(&read(&module)?).map_err(failed)
 }
 
@@ -166,7 +167,7 @@ fn run(folder: &Path, program: &str, arguments: &[&str], advice: &str) -> Result
     let line = format!("{program} {}", arguments.join(" "));
     match Command::new(program).args(arguments).current_dir(folder).status() {
         Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(Error::Configuration(format!("`{line}` ended with {status}; {advice}"))),
-        Err(error) => Err(Error::Configuration(format!("`{line}` could not be started: {error}; {advice}"))),
+        Ok(status) => Err(Error::Command(format!("`{line}` ended with {status}; {advice}"))),
+        Err(error) => Err(Error::Command(format!("`{line}` could not be started: {error}; {advice}"))),
     }
 }

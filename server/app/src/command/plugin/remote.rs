@@ -61,9 +61,9 @@ impl Server {
         let answer = request.send().await.map_err(unreachable)?;
         let (status, text) = (answer.status(), answer.text().await.map_err(unreachable)?);
         if !status.is_success() {
-            return Err(Error::Configuration(refusal(&text)));
+            return Err(Error::Command(refusal(&text)));
         }
-        serde_json::from_str(&text).map_err(|error| Error::Configuration(format!("the server answered no JSON: {error}")))
+        serde_json::from_str(&text).map_err(|error| Error::Command(format!("the server answered no JSON: {error}")))
     }
 }
 
@@ -86,7 +86,7 @@ pub(in crate::command) fn refusal(text: &str) -> String {
 }
 
 pub(in crate::command) fn unreachable(error: reqwest::Error) -> Error {
-    Error::Configuration(format!("cannot reach the server: {error}"))
+    Error::Command(format!("cannot reach the server: {error}"))
 }
 
 pub(super) async fn install(place: &Place, file: &Path, grant: &str, shadow: bool) -> Result<(), Error> {
@@ -96,14 +96,22 @@ pub(super) async fn install(place: &Place, file: &Path, grant: &str, shadow: boo
     let request = server.request(Method::POST, &with("/api/plugins", &[("grant", grant), ("mode", mode)]));
     let plugin = server.send(request.header("content-type", kind).body(read(file)?)).await?;
     println!("installed {}", line(&plugin));
+    warn(&plugin);
     Ok(())
+}
+
+/// What the server says about a plugin beside what was asked.
+fn warn(plugin: &Json) {
+    for warning in plugin["warnings"].as_array().into_iter().flatten().filter_map(Json::as_str) {
+        eprintln!("warning: {warning}");
+    }
 }
 
 /// The definitions of all collections.
 pub(super) async fn collections(place: &Place) -> Result<Vec<Definition>, Error> {
     let server = Server::at(place).await?;
     let answer = server.send(server.request(Method::GET, "/api/collections")).await?;
-    serde_json::from_value(answer).map_err(|error| Error::Configuration(format!("the server is of another version: {error}")))
+    serde_json::from_value(answer).map_err(|error| Error::Command(format!("the server is of another version: {error}")))
 }
 
 pub(super) async fn list(place: &Place) -> Result<(), Error> {
@@ -136,7 +144,9 @@ fn line(plugin: &Json) -> String {
 pub(super) async fn change(place: &Place, name: &str, change: Json) -> Result<(), Error> {
     let server = Server::at(place).await?;
     let request = server.request(Method::PATCH, &format!("/api/plugins/{name}")).json(&change);
-    println!("{}", line(&server.send(request).await?));
+    let plugin = server.send(request).await?;
+    println!("{}", line(&plugin));
+    warn(&plugin);
     Ok(())
 }
 
@@ -144,6 +154,7 @@ pub(super) async fn roll_back(place: &Place, name: &str) -> Result<(), Error> {
     let server = Server::at(place).await?;
     let plugin = server.send(server.request(Method::POST, &format!("/api/plugins/{name}/rollback"))).await?;
     println!("back to {}", line(&plugin));
+    warn(&plugin);
     Ok(())
 }
 
@@ -206,7 +217,7 @@ pub(super) async fn settings(place: &Place, name: &str, values: &[String]) -> Re
 fn pairs(values: &[String]) -> Result<BTreeMap<&str, &str>, Error> {
     let pair = |text: &'_ String| text.split_once('=').is_some();
     match values.iter().find(|text| !pair(text)) {
-        Some(bad) => Err(Error::Configuration(format!("`{bad}` is no setting: write `NAME=VALUE`"))),
+        Some(bad) => Err(Error::Command(format!("`{bad}` is no setting: write `NAME=VALUE`"))),
         None => Ok(values.iter().filter_map(|text| text.split_once('=')).collect()),
     }
 }
@@ -240,7 +251,7 @@ pub(super) async fn run(place: &Place, name: &str, seq: Option<u64>) -> Result<S
         None => {
             let runs = server.send(server.request(Method::GET, &path)).await?;
             let newest = runs.as_array().into_iter().flatten().filter_map(|run| run["seq"].as_u64()).max();
-            newest.ok_or_else(|| Error::Configuration(format!("no run of `{name}` is recorded")))?
+            newest.ok_or_else(|| Error::Command(format!("no run of `{name}` is recorded")))?
         }
     };
     let run = server.send(server.request(Method::GET, &format!("{path}/{seq}"))).await?;

@@ -48,14 +48,14 @@ impl Asked {
             after: text(self.after),
             context: self.context.get().to_owned(),
             now_ms: self.now_ms,
-            seed: self.seed.parse().map_err(|error| Error::Configuration(format!("`seed`: {error}")))?,
+            seed: self.seed.parse().map_err(|error| Error::Command(format!("`seed`: {error}")))?,
             depth: self.depth,
         })
     }
 }
 
 pub(super) async fn run(run: &Path, file: &Path) -> Result<(), Error> {
-    let unreadable = |error: serde_json::Error| Error::Configuration(format!("{} is no recorded run: {error}", run.display()));
+    let unreadable = |error: serde_json::Error| Error::Command(format!("{} is no recorded run: {error}", run.display()));
     let recorded: Recorded = serde_json::from_slice(&read(run)?).map_err(unreadable)?;
     let plugin = Runtime::new(Limits::default(), Compiler::here())?.load(component(file).await?).await.map_err(failed)?;
     let settings = recorded_settings(&recorded.transcript);
@@ -72,7 +72,7 @@ pub(super) async fn run(run: &Path, file: &Path) -> Result<(), Error> {
     }
     match then == now {
         true => Ok(()),
-        false => Err(Error::Configuration("the run came out differently".to_owned())),
+        false => Err(Error::Command("the run came out differently".to_owned())),
     }
 }
 

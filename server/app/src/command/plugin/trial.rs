@@ -30,6 +30,11 @@ use crate::{
     records::rules::{Detached, Tried, try_out},
 };
 
+/// What the file of the collections is, for somebody who has none.
+const COLLECTIONS: &str = "it has the collections that the rules are about, \
+     `{\"create\": [{\"name\": \"posts\", \"fields\": [{\"name\": \"title\", \"type\": \"text\"}]}]}` for instance; \
+     `create` takes definitions as a server answers them to `GET /api/collections`, without `users`";
+
 #[derive(Debug, Args)]
 pub(in crate::command) struct Trial {
     /// The folder of the plugin, or its component or text.
@@ -53,7 +58,7 @@ pub(super) async fn run(trial: &Trial) -> Result<(), Error> {
         None if trial.place.is_dir() => trial.place.clone(),
         None => trial.place.parent().map(Path::to_path_buf).unwrap_or_default(),
     };
-    let collections = String::from_utf8_lossy(&read(&folder.join("collections.json"))?).into_owned();
+    let collections = collections(&folder.join("collections.json"))?;
     let files = fixtures(&folder.join("tests"))?;
     let metered = Runtime::metered(Limits::default())?.load(wasm.clone()).await?;
     let bench = Bench { wasm, metered, collections, limit: trial.limit_instructions, folder: Scratch::new()? };
@@ -70,11 +75,19 @@ pub(super) async fn run(trial: &Trial) -> Result<(), Error> {
         }
     }
     println!("{} fixtures, {failed} failed", files.len());
-    if failed == 0 { Ok(()) } else { Err(Error::Configuration(format!("{failed} fixtures failed"))) }
+    if failed == 0 { Ok(()) } else { Err(Error::Command(format!("{failed} fixtures failed"))) }
+}
+
+/// The collections that the rules find, as a bundle has them.
+fn collections(file: &Path) -> Result<String, Error> {
+    if !file.exists() {
+        return Err(Error::Command(format!("{}: there is no such file, and the tests need it: {COLLECTIONS}", file.display())));
+    }
+    Ok(String::from_utf8_lossy(&read(file)?).into_owned())
 }
 
 fn fixtures(folder: &Path) -> Result<Vec<PathBuf>, Error> {
-    let nothing = |why: String| Error::Configuration(format!("{}: {why}", folder.display()));
+    let nothing = |why: String| Error::Command(format!("{}: {why}", folder.display()));
     let entries = std::fs::read_dir(folder).map_err(|error| nothing(error.to_string()))?;
     let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     files.retain(|file| file.extension().is_some_and(|extension| extension == "json"));
@@ -177,7 +190,7 @@ fn asking(app: &Arc<App>, fixture: &Fixture) -> Result<Call, Error> {
         Some("anonymous") => Caller::anonymous(),
         Some(text) => {
             let principal: Principal =
-                text.parse().map_err(|error: model::principal::UnknownPrincipal| Error::Configuration(format!("`caller`: {error}")))?;
+                text.parse().map_err(|error: model::principal::UnknownPrincipal| Error::Command(format!("`caller`: {error}")))?;
             let own = fixture.records.get("users").into_iter().flatten().find(|user| user["id"].as_str() == principal.id());
             Caller::new(principal, DEFAULT_TENANT, own.map(|user| object(&Json::Object(user.clone()))).unwrap_or_default())
         }
@@ -188,7 +201,7 @@ fn asking(app: &Arc<App>, fixture: &Fixture) -> Result<Call, Error> {
 /// The same at the moment that the fixture says.
 fn at(call: Call, fixture: &Fixture) -> Result<Call, Error> {
     let Some(text) = &fixture.now else { return Ok(call) };
-    let now = model::time::canonical_datetime(text).ok_or_else(|| Error::Configuration(format!("`now`: `{text}` is no datetime")))?;
+    let now = model::time::canonical_datetime(text).ok_or_else(|| Error::Command(format!("`now`: `{text}` is no datetime")))?;
     let moment = now.parse().map_err(|error| Error::Internal(format!("{now}: {error}")))?;
     Ok(Call { now: now.into(), moment, ..call })
 }
@@ -230,7 +243,7 @@ fn new_record(call: &Call, collection: &Collection, record: Json) -> Result<NewR
     validate::fill_defaults(collection, &mut draft, None);
     let stamp = validate::Stamp { id, tenant: DEFAULT_TENANT.to_owned(), now: call.now.to_string(), caller: None };
     validate::create(collection, draft, stamp)
-        .map_err(|violations| Error::Configuration(format!("a record of `{}`: {violations}", collection.name())))
+        .map_err(|violations| Error::Command(format!("a record of `{}`: {violations}", collection.name())))
 }
 
 /// What came out, in the words of fixtures.

@@ -61,7 +61,7 @@ pub(super) struct Operation {
 /// # Errors
 /// A violation with the code `body.malformed`, `body.shape`, `body.too_many_operations` or `body.too_many_keys`.
 pub(super) fn parse(body: &[u8]) -> Result<Vec<Operation>, Violation> {
-    let body = Value::from_json(body).map_err(|error| Violation::new(Pointer::root(), "body.malformed", error.to_string()))?;
+    let body = Value::from_body(body).map_err(|error| model::draft::unreadable(&error))?;
     let mut members = object(body, &Pointer::root())?;
     let at = Pointer::field("operations");
     let operations = members.shift_remove("operations");

@@ -4,7 +4,10 @@
 use chrono::Duration;
 use model::time::datetime_text;
 use serde::{Deserialize, Serialize};
-use store::imports::{self, ImportRow};
+use store::{
+    idempotency::KeptRow,
+    imports::{self, ImportRow},
+};
 
 use super::{
     super::{
@@ -15,7 +18,7 @@ use super::{
     rows::Row,
     told::{Told, told},
 };
-use crate::{Error, api::problem, call::Call};
+use crate::{Error, api::problem, call::Call, once::Once};
 
 /// How many refused rows are kept with their reasons.
 const ERRORS_MAX: usize = 100;
@@ -100,6 +103,9 @@ pub(crate) struct Import {
     pub(super) digest: String,
     #[serde(skip)]
     pub(super) hasher: blake3::Hasher,
+    /// True if it was done before, and is only told again.
+    #[serde(skip)]
+    pub(crate) is_replayed: bool,
     /// The line on which the last row begins that was taken, and the one on which what follows it begins.
     pub(crate) line: u64,
     pub(super) next_line: u64,
@@ -145,6 +151,7 @@ impl Import {
             bytes: 0,
             digest: blake3::hash(&[]).to_hex().to_string(),
             hasher: blake3::Hasher::new(),
+            is_replayed: false,
             line: 0,
             next_line: 1,
             created: 0,
@@ -252,13 +259,14 @@ impl Import {
     }
 }
 
-/// Begins an import, or takes over the one with this id. One that is done stays so.
-pub(super) async fn begin(call: &Call, asked: Import) -> Result<Import, Error> {
+/// Begins an import, or takes over the one with this id, or the one that a key stands for. One that is done stays so.
+pub(super) async fn begin(call: &Call, asked: Import, once: Option<&Once>) -> Result<Import, Error> {
     if asked.dry_run {
         return Ok(asked);
     }
     let asked = &asked;
     committed(call, Share::WithOthers, |call, transaction| async move {
+        let asked = &Import { id: under_key(&call, &transaction, once, &asked.id).await?, ..asked.clone() };
         let Some(row) = imports::get_locked(&transaction, &asked.id).await? else {
             imports::put(&transaction, &asked.row(&call)?).await?;
             return Ok(asked.clone());
@@ -286,6 +294,17 @@ pub(super) async fn begin(call: &Call, asked: Import) -> Result<Import, Error> {
     .await
 }
 
+/// The id of the import that a key stands for: from now on this one, unless there is one already.
+async fn under_key(call: &Call, transaction: &store::Transaction, once: Option<&Once>, id: &str) -> Result<String, Error> {
+    let Some(once) = once else { return Ok(id.to_owned()) };
+    if let Some(known) = once.kept(call, transaction).await?.and_then(|row| row.location) {
+        return Ok(known);
+    }
+    let row = KeptRow { outcome: "import".to_owned(), location: Some(id.to_owned()), ..once.row(call) };
+    store::idempotency::put(transaction, row).await?;
+    Ok(id.to_owned())
+}
+
 fn serialized(import: &Import) -> Result<String, Error> {
     serde_json::to_string(import).map_err(|error| Error::Internal(error.to_string()))
 }
@@ -309,6 +328,7 @@ pub(super) async fn note(call: &Call, transaction: &store::Transaction, import: 
 /// Notes that the whole file was taken.
 pub(super) async fn finish(call: &Call, import: &mut Import) -> Result<(), Error> {
     import.state = State::Done;
+    import.touched = call.now.to_string();
     if import.dry_run {
         return Ok(());
     }
@@ -349,7 +369,8 @@ pub(super) async fn stored(run: &impl store::Run, id: &str) -> Result<Option<Imp
 
 /// Ends an import that is not over.
 pub(super) async fn cancel(call: &Call, id: &str) -> Result<Import, Error> {
-    committed(call, Share::WithOthers, |_call, transaction| async move {
+    committed(call, Share::WithOthers, |call, transaction| async move {
+        call.note(&transaction).await?;
         let row = imports::get_locked(&transaction, id).await?.ok_or_else(|| unknown(id))?;
         let mut import = Import::from_row(&row)?;
         if matches!(import.state, State::Done | State::Cancelled) {

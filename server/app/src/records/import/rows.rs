@@ -27,6 +27,9 @@ const MORE_WITHIN: Duration = Duration::from_secs(1);
 /// Bytes of rows that are written together at most.
 const CHUNK_BYTES: usize = 1 << 20;
 
+/// The code of the error for a file that is not the one that was begun.
+pub(super) const OTHER_FILE: &str = "import.other_file";
+
 /// What CSV may begin with, from programs that cannot do without.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -110,6 +113,18 @@ impl<'a> Rows<'a> {
         self.line = import.next_line;
         self.columns.clone_from(&import.columns);
         Ok(())
+    }
+
+    /// Reads a file to its end that an import has taken whole. It must be the same.
+    ///
+    /// # Errors
+    /// Another file, or what the client does.
+    pub(super) async fn compare(&mut self, import: &Import) -> Result<(), Error> {
+        let mut hasher = blake3::Hasher::new();
+        while self.fetch(Instant::now() + ROW_WITHIN).await? {
+            hasher.update(&self.buffer.split());
+        }
+        if hasher.finalize().to_hex().as_str() == import.digest { Ok(()) } else { Err(other_file()) }
     }
 
     /// The next rows, at most so many; none at the end of the file.
@@ -287,5 +302,5 @@ fn not_utf8() -> Violation {
 }
 
 fn other_file() -> Error {
-    Error::ImportRefused { code: "import.other_file", message: "this is not the file that the import was begun with" }
+    Error::ImportRefused { code: OTHER_FILE, message: "this is not the file that the import was begun with" }
 }

@@ -3,11 +3,13 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::TimeDelta;
 use model::{
-    Record, Value,
+    Collection, FieldType, Record, Value,
+    key::is_id,
     query::{KNOWN_MAX, SortKey, Start},
-    time::datetime_text,
+    time::{canonical_date, canonical_datetime, datetime_text},
     value::Object,
 };
+use store::records::search::RANKED_MAX;
 
 use super::{Question, given};
 use crate::{Error, call::Call};
@@ -56,17 +58,37 @@ pub(super) async fn carried(call: &Call, question: &Question) -> Result<Option<Q
     Ok(cursor.map(|cursor| Question { cursor: Some(cursor), ..question.clone() }))
 }
 
-/// Where the page after a cursor begins; none if it was made for another order.
-pub(super) fn read(keys: &[SortKey], text: &str) -> Option<Start> {
+/// Where the page after a cursor begins; none if it was made for another order or other fields, or by nobody here.
+pub(super) fn read(collection: &Collection, keys: &[SortKey], text: &str) -> Option<Start> {
     let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
     let position = Value::from_json(&bytes).ok()?;
-    let id = position.member("id").as_text()?.to_owned();
+    let id = position.member("id").as_text().filter(|id| is_id(id))?.to_owned();
     let Value::List(values) = position.member("values") else { return None };
     let values: Vec<Value> = values.iter().map(untagged).collect::<Option<_>>()?;
+    let known = match position.member("known") {
+        Value::Null => 0,
+        Value::Integer(known) => usize::try_from(*known).ok()?,
+        _ => return None,
+    };
+    let sorted: Vec<&SortKey> = keys.iter().filter(|key| key.field != "id").collect();
     let fits = position.member("order").as_text() == Some(&order_text(keys))
-        && values.len() == keys.iter().filter(|key| key.field != "id").count();
-    let known = if let Value::Integer(known) = position.member("known") { usize::try_from(*known).unwrap_or_default() } else { 0 };
+        && values.len() == sorted.len()
+        && sorted.iter().zip(&values).all(|(key, value)| fits(collection.field_type(&key.field), value));
     fits.then_some(Start::After { values, id, known })
+}
+
+/// True if a field of this type may have this value.
+fn fits(kind: Option<FieldType>, value: &Value) -> bool {
+    let Some(kind) = kind else { return false };
+    match value {
+        Value::Null => true,
+        Value::Bool(_) => kind == FieldType::Bool,
+        Value::Integer(_) | Value::Number(_) | Value::Decimal(_) => kind.is_number(),
+        Value::Text(text) if kind == FieldType::Datetime => canonical_datetime(text).is_some(),
+        Value::Text(text) if kind == FieldType::Date => canonical_date(text).is_some(),
+        Value::Text(_) => kind.is_text(),
+        Value::List(_) | Value::Object(_) => false,
+    }
 }
 
 /// The position behind the last record of a page of matches, best first. That order is made anew for each page, so a position is all that
@@ -79,7 +101,7 @@ pub(super) fn write_ranked(matches: &[String], last: &str) -> String {
 /// Where the page after such a cursor begins; none for another cursor.
 pub(super) fn read_ranked(text: &str) -> Option<Start> {
     let text = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
-    text.strip_prefix(RANKED)?.parse().ok().map(Start::Offset)
+    text.strip_prefix(RANKED)?.parse::<usize>().ok().filter(|position| *position <= RANKED_MAX).map(Start::Offset)
 }
 
 /// The position behind the last record of a page, as a list takes it.

@@ -97,7 +97,7 @@ pub(in crate::records) fn parse(collection: &Collection, question: &Question) ->
             violations.add(Pointer::field("cursor"), "query.value", "`cursor` and `offset` exclude each other");
             Start::Beginning
         }
-        Some(text) => if ranked { cursor::read_ranked(text) } else { cursor::read(&sort, text) }.unwrap_or_else(|| {
+        Some(text) => if ranked { cursor::read_ranked(text) } else { cursor::read(collection, &sort, text) }.unwrap_or_else(|| {
             violations.add(
                 Pointer::field("cursor"),
                 "query.cursor",

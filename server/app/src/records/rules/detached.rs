@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use model::value::Object;
-use plugins::{Event, Ground, Hook, Instances, Outcome, Replayed, Run};
+use plugins::{Event, Ground, Hook, Instances, Replayed, Run};
 use store::Transaction;
 
 use super::{
     records::{Fault, RuleRecords},
     refusal,
-    run::{self, Asked, Play, Stopped},
+    run::{self, Asked, Play, Read, Stopped},
 };
 use crate::{
     Error,
@@ -41,25 +41,26 @@ pub(crate) struct Detached {
     pub(crate) context: Object,
 }
 
-/// Runs the rule and what is to be done in the same transaction (that a delivery is done, for instance), and commits.
+/// Runs the rule and reads what it answers, does what is to be done in the same transaction (that a delivery is done, for instance), and
+/// commits.
 ///
 /// # Errors
-/// What the rule refuses, how it fails, what `done` reports, or too many conflicts. Nothing is written then.
-pub(crate) async fn in_own_transaction<D, F>(call: &Call, detached: Detached, done: D) -> Result<Outcome, Error>
+/// What the rule refuses, how it fails, an answer that cannot be read, what `done` reports, or too many conflicts. Nothing is written then.
+pub(crate) async fn in_own_transaction<T, D, F>(call: &Call, detached: Detached, read: Read<T>, done: D) -> Result<T, Error>
 where
-    D: Fn(Transaction, Outcome) -> F,
+    D: Fn(Transaction) -> F,
     F: Future<Output = Result<(), Error>>,
 {
     let (detached, done) = (&detached, &done);
     committed(call, Share::WithOthers, |call, transaction| async move {
         let bound = Bound { installed: Arc::clone(&detached.installed), rule: Arc::clone(&detached.rule) };
-        let outcome = match run::run(&call, &transaction, &bound, Play::Real, detached.asked()).await {
-            Ok(outcome) => outcome,
+        let answer = match run::run(&call, &transaction, &bound, Play::Real, detached.asked(), read).await {
+            Ok(answer) => answer,
             Err(Stopped::Rejected(rejection)) => return Err(refusal(&bound.installed, rejection)?),
             Err(Stopped::Error(error)) => return Err(error),
         };
-        done(transaction, outcome.clone()).await?;
-        Ok(outcome)
+        done(transaction).await?;
+        Ok(answer)
     })
     .await
 }

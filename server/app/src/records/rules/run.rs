@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use model::{Principal, Value, value::Object};
-use plugins::{Event, Hook, LogLevel, LogLine, Outcome, Refusal, Rejection, Run};
+use plugins::{Event, Hook, LogLevel, LogLine, Outcome, PluginFailure, Refusal, Rejection};
 use store::Transaction;
 
 use super::records::{Fault, RuleRecords};
@@ -45,8 +45,19 @@ pub(super) enum Stopped {
     Error(Error),
 }
 
-/// Runs a rule in the instance that this attempt keeps for its plugin.
-pub(super) async fn run(call: &Call, transaction: &Transaction, bound: &Bound, play: Play, asked: Asked) -> Result<Outcome, Stopped> {
+/// Takes out of an outcome what its hook needs, or says what is wrong with it, in words for the author of the plugin.
+pub(super) type Read<T> = fn(&Transaction, &Outcome) -> Result<T, String>;
+
+/// Runs a rule in the instance that this attempt keeps for its plugin. An outcome that its hook cannot read is a failure like any other, and
+/// is counted and kept as one.
+pub(super) async fn run<T>(
+    call: &Call,
+    transaction: &Transaction,
+    bound: &Bound,
+    play: Play,
+    asked: Asked,
+    read: Read<T>,
+) -> Result<T, Stopped> {
     let (installed, rule) = (&bound.installed, &*bound.rule);
     let plugin = installed.plugin().map_err(Stopped::Error)?;
     let event = event(call, installed, rule, play, asked);
@@ -55,24 +66,35 @@ pub(super) async fn run(call: &Call, transaction: &Transaction, bound: &Bound, p
     let mut ground = installed.ground.clone();
     ground.record = call.app.watch.wants_transcript(&installed.label(), rule, play == Play::Shadow);
     let kept = ground.record.then(|| event.clone());
-    let run = plugin.run(&call.attempt.instances, ground, Box::new(records), event).await;
+    let mut run = plugin.run(&call.attempt.instances, ground, Box::new(records), event).await;
+    let answer = match &run.result {
+        Ok(outcome) => read(transaction, outcome).map_err(garbage),
+        Err(refusal) => Err(refusal.clone()),
+    };
+    if let Err(refusal) = &answer {
+        run.result = Err(refusal.clone());
+    }
     if play == Play::Real {
         report(call, installed, rule, &run.logs);
     }
     call.app.watch.note(&Observed { call, installed, rule, event: kept.as_ref(), run: &run, shadow: play == Play::Shadow });
-    answer(call, installed, rule, run, &fault)
+    answer.map_err(|refusal| stopped(call, installed, rule, refusal, &fault))
 }
 
-fn answer(call: &Call, installed: &Installed, rule: &str, run: Run, fault: &Fault) -> Result<Outcome, Stopped> {
-    match run.result {
-        Ok(outcome) => Ok(outcome),
-        Err(Refusal::Rejected(rejection)) => Err(Stopped::Rejected(rejection)),
-        Err(Refusal::Failed(failure)) => {
+/// What keeps the contract and still is no answer here.
+fn garbage(message: String) -> Refusal {
+    Refusal::Failed(PluginFailure { code: "plugin.garbage", message, stack: None })
+}
+
+fn stopped(call: &Call, installed: &Installed, rule: &str, refusal: Refusal, fault: &Fault) -> Stopped {
+    match refusal {
+        Refusal::Rejected(rejection) => Stopped::Rejected(rejection),
+        Refusal::Failed(failure) => {
             tracing::error!(request = %call.id, plugin = %installed.label(), rule, code = failure.code, detail = failure.message, "a rule failed");
             let (plugin, code, detail) = (installed.name().to_owned(), failure.code, failure.message);
-            Err(Stopped::Error(Error::PluginFailed { plugin, code, detail }))
+            Stopped::Error(Error::PluginFailed { plugin, code, detail })
         }
-        Err(Refusal::Host(failure)) => Err(Stopped::Error(fault.take().unwrap_or(Error::Internal(failure.message)))),
+        Refusal::Host(failure) => Stopped::Error(fault.take().unwrap_or(Error::Internal(failure.message))),
     }
 }
 

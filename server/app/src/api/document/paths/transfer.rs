@@ -38,7 +38,10 @@ pub(super) fn import(describe: &Describe<'_>) -> Value {
     operation["requestBody"] = json!({"required": true, "content": {"application/x-ndjson": text, "text/csv": text}});
     let schema = schema_ref("Import");
     let mut good = json!({"description": "What became of the file.", "content": {"application/json": {"schema": schema}}});
-    good["headers"] = json!({"Location": shared::header("Location")});
+    good["headers"] = json!({
+        "Location": shared::header("Location"),
+        "Idempotency-Replayed": shared::header("IdempotencyReplayed"),
+    });
     operation["responses"] = responses("200", good, &["404", "408", "409", "413", "415", "422", "429", "500"]);
     json!({"post": operation})
 }
@@ -66,5 +69,6 @@ fn parameters(collection: &Collection) -> Value {
         ),
         flag("dry_run", "Write nothing, and say what would be. Rows do not see those of earlier transactions."),
         query("import", import),
+        shared::parameter("IdempotencyKey"),
     ])
 }

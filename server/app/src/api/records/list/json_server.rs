@@ -4,7 +4,7 @@
 use model::{Pointer, Violations, query::LIMIT_MAX};
 
 use super::dialect::Asked;
-use crate::records::list::{Question, Words};
+use crate::records::list::{OFFSET_MAX, Question, Words};
 
 /// How many records a page of json-server has when nobody says.
 const PAGE_DEFAULT: usize = 10;
@@ -30,9 +30,9 @@ pub(super) fn question(asked: &mut Asked, violations: &mut Violations) -> Questi
         (Some(page), _) => {
             question.words.offset = "_page";
             let size = size.unwrap_or(PAGE_DEFAULT);
-            ((page - 1).saturating_mul(size), size)
+            (numbers.behind_pages(page - 1, size), size)
         }
-        (None, Some(end)) => (first, end.saturating_sub(first)),
+        (None, Some(end)) => (first, numbers.between(start, end)),
         (None, None) => (first, size.unwrap_or(LIMIT_MAX)),
     };
     (question.offset, question.limit) = (Some(offset.to_string()), Some(count.to_string()));
@@ -72,6 +72,30 @@ impl Numbers<'_> {
             self.violations.add(Pointer::field(name), "query.value", format!("`{text}` is not a whole number from {min}"));
         }
         number
+    }
+
+    /// How many records so many pages have.
+    fn behind_pages(&mut self, pages: usize, size: usize) -> usize {
+        let offset = pages.saturating_mul(size);
+        if offset > OFFSET_MAX {
+            let message = format!("{pages} pages of {size} come before page {}, and at most {OFFSET_MAX} records may", pages + 1);
+            self.violations.add(Pointer::field("_page"), "query.value", message);
+        }
+        offset
+    }
+
+    /// How many records lie between the two. Without a start the end is their number, and is read as one.
+    fn between(&mut self, start: Option<usize>, end: usize) -> usize {
+        let Some(start) = start else { return end };
+        let message = if end <= start {
+            format!("`_end` ({end}) is not greater than `_start` ({start})")
+        } else if end - start > LIMIT_MAX {
+            format!("from `_start` ({start}) to `_end` ({end}) there are more than {LIMIT_MAX} records")
+        } else {
+            return end - start;
+        };
+        self.violations.add(Pointer::field("_end"), "query.value", message);
+        0
     }
 
     fn exclude(&mut self, name: &str, value: Option<usize>, other: &str, other_value: Option<usize>) {

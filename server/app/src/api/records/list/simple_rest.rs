@@ -4,7 +4,7 @@
 use model::{Pointer, Value, Violations, query::LIMIT_MAX};
 
 use super::dialect::Asked;
-use crate::records::list::{Question, Test, Words};
+use crate::records::list::{OFFSET_MAX, Question, Test, Words};
 
 const WORDS: Words = Words { sort: "sort", limit: "range", offset: "range", search: "filter", cursor: false };
 
@@ -20,12 +20,8 @@ pub(super) fn question(asked: &mut Asked, violations: &mut Violations) -> Questi
     question.limit = Some(LIMIT_MAX.to_string());
     if let Some(text) = asked.take("range", violations) {
         match range(&text) {
-            Some((first, count)) => (question.offset, question.limit) = (Some(first.to_string()), Some(count.to_string())),
-            None => violations.add(
-                Pointer::field("range"),
-                "query.value",
-                "expected a JSON array such as `[0,9]`: the first and the last position",
-            ),
+            Ok((first, count)) => (question.offset, question.limit) = (Some(first.to_string()), Some(count.to_string())),
+            Err(message) => violations.add(Pointer::field("range"), "query.value", message),
         }
     }
     if let Some(text) = asked.take("filter", violations) {
@@ -62,13 +58,17 @@ fn sort(text: &str) -> Option<String> {
 }
 
 /// The first position, and how many there are up to the last.
-fn range(text: &str) -> Option<(i64, i64)> {
-    let Ok(Value::List(parts)) = Value::from_json(text.as_bytes()) else { return None };
-    match parts.as_slice() {
-        [Value::Integer(first), Value::Integer(last)] if *first >= 0 && last >= first => {
-            Some((*first, last.checked_sub(*first)?.checked_add(1)?))
-        }
-        _ => None,
+fn range(text: &str) -> Result<(usize, usize), String> {
+    let positions = serde_json::from_str::<[usize; 2]>(text).ok().filter(|[first, last]| last >= first);
+    let Some([first, last]) = positions else {
+        return Err("expected a JSON array such as `[0,9]`: the first and the last position".to_owned());
+    };
+    if first > OFFSET_MAX {
+        return Err(format!("the first position is {first}, and at most {OFFSET_MAX} records may come before it"));
+    }
+    match last - first {
+        more if more < LIMIT_MAX => Ok((first, more + 1)),
+        _ => Err(format!("from position {first} to {last} there are more than {LIMIT_MAX} records")),
     }
 }
 
