@@ -43,9 +43,10 @@ use crate::{
 const NEVER_COMPARED: [(&str, &str); 1] = [("_decisions:", "what policies refuse can be looked up under the `decision_id` of the answer")];
 
 /// Codes of the contract that are not in the catalogue, and why.
-const ELSEWHERE: [(&str, &str); 13] = [
+const ELSEWHERE: [(&str, &str); 14] = [
     ("idempotency.in_flight", "of two requests at once; the second is refused by a map of the process, before any transaction"),
     ("collection.altering", "while another request changes the collection, which changes the database"),
+    ("delivery.under_way", "while a worker tells the delivery, which changes the database"),
     ("import.taken_over", "while another request goes on with the import, which changes the database"),
     ("import.busy", "while four others import"),
     ("export.busy", "reads only"),

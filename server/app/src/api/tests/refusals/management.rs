@@ -116,6 +116,7 @@ pub(super) fn of_plugins() -> Vec<Refusal> {
         refusal("the order of no rules", Admin.put("/api/rules/nowhere").json(&json!({"order": []})), 404, "collection.not_found"),
         refusal("not by everybody", Ann.delete("/api/plugins/clerk"), 403, "policy.denied"),
         refusal("a delivery that is none", Admin.delete(&delivery), 404, "delivery.not_found"),
+        refusal("looking for a run that is none", Admin.get(&format!("/api/plugins/clerk/runs/{NOTHING}")), 404, "run.not_found"),
         refusal("telling nothing again", Admin.post(&format!("{delivery}/replay")), 404, "delivery.not_found"),
     ]
 }
