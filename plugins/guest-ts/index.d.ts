@@ -33,7 +33,7 @@ export interface Context<T = Record<string, any>> {
   readonly scheduledAt?: string;
   /** True where nothing that the rule does is done. */
   readonly dryRun: boolean;
-  /** Refuses a value; all of them are answered together. `path` is a JSON pointer into `after`. */
+  /** Refuses a value; all of them are answered together. `path` is a JSON pointer into `after`, the message is the code unless given. */
   fail(path: string, code: string, message?: string, params?: object): void;
   /** Changes the record before it is validated and written. */
   patch(values: Partial<T>): void;
@@ -54,7 +54,10 @@ export interface Request {
   text: string;
 }
 
-/** What an endpoint answers; anything else becomes the body of a 200, nothing a 204. */
+/**
+ * What an endpoint answers; nothing is a 204. Anything else becomes the body of a 200: whatever has another member, or a `status` that is no
+ * integer from 100 to 599 (200 to 499 can be sent), and whatever has none of `status`, `body` and `text`. For a record write `{ body: record }`.
+ */
 export interface Response {
   status?: number;
   headers?: Record<string, string>;

@@ -3,8 +3,50 @@ import * as contract from "ironrule:rules/records@1.0.0";
 import * as effects from "ironrule:rules/effects@1.0.0";
 import * as host from "ironrule:rules/host@1.0.0";
 
-const text = (value) => JSON.stringify(value === undefined ? null : value);
+// Functions and symbols have no JSON.
+const text = (value) => JSON.stringify(value) ?? "null";
 const parsed = (json) => (json === undefined || json === null ? null : JSON.parse(json));
+
+// The engine ends the whole call, without a line of the author's, when it is given what the contract does not say: whatever goes out is checked
+// here first. That a text has no half of a surrogate pair belongs to it.
+
+const described = (value) => {
+  if (value === undefined || value === null) return String(value);
+  if (Array.isArray(value)) return "a list";
+  const type = typeof value;
+  return type === "string" ? "a text" : type === "object" ? "an object" : `a ${type}`;
+};
+
+const wrong = (where, name, value, wanted) => new TypeError(`${where}: \`${name}\` is ${described(value)}, not ${wanted}`);
+
+function asText(where, name, value) {
+  if (typeof value !== "string") throw wrong(where, name, value, "a text");
+  return value.toWellFormed();
+}
+
+function asTexts(where, name, value) {
+  if (!Array.isArray(value)) throw wrong(where, name, value, "a list of texts");
+  // Array.from visits holes too.
+  return Array.from(value, (one, at) => asText(where, `${name}[${at}]`, one));
+}
+
+function asObject(where, name, value) {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) throw wrong(where, name, value, "an object");
+  return value;
+}
+
+function asTextsByName(where, name, value) {
+  const entries = Object.entries(asObject(where, name, value));
+  return Object.fromEntries(entries.map(([key, one]) => [key, asText(where, `${name}.${key}`, one)]));
+}
+
+function asCount(where, name, value) {
+  if (!Number.isSafeInteger(value) || value < 0) throw wrong(where, name, value, "a whole number from 0 on");
+  return value;
+}
+
+/** The same for what may be absent. */
+const perhaps = (check, where, name, value) => (value === undefined || value === null ? undefined : check(where, name, value));
 
 /** A host call that did not succeed. */
 export class HostError extends Error {
@@ -18,11 +60,11 @@ export class HostError extends Error {
 
 /** A rule's no. */
 export class Rejection extends Error {
-  constructor(kind, message, details = {}) {
-    super(message);
+  constructor(kind, message, details) {
+    super(asText("Rejection", "message", message));
     this.name = "Rejection";
-    this.kind = kind;
-    this.details = details;
+    this.kind = asText("Rejection", "kind", kind);
+    this.details = perhaps(asObject, "Rejection", "details", details) ?? {};
   }
 }
 
@@ -38,34 +80,84 @@ function asked(call) {
 
 /** Records, read and written in the transaction of the write that is being checked. */
 export const records = {
-  get: (collection, id) => parsed(asked(() => contract.get(collection, id))),
-  getMany: (collection, ids) => asked(() => contract.getMany(collection, ids)).map(parsed),
-  query: (collection, query = {}) => parsed(asked(() => contract.query(collection, text(query)))),
-  create: (collection, content) => parsed(asked(() => contract.create(collection, text(content)))),
-  update: (collection, id, patch) => parsed(asked(() => contract.update(collection, id, text(patch)))),
-  delete: (collection, id) => void asked(() => contract.delete(collection, id)),
+  get(collection, id) {
+    const place = [asText("records.get", "collection", collection), asText("records.get", "id", id)];
+    return parsed(asked(() => contract.get(...place)));
+  },
+  getMany(collection, ids) {
+    const places = [asText("records.getMany", "collection", collection), asTexts("records.getMany", "ids", ids)];
+    return asked(() => contract.getMany(...places)).map(parsed);
+  },
+  query(collection, query = {}) {
+    const what = [asText("records.query", "collection", collection), text(asObject("records.query", "query", query))];
+    return parsed(asked(() => contract.query(...what)));
+  },
+  create(collection, content) {
+    const what = [asText("records.create", "collection", collection), text(asObject("records.create", "content", content))];
+    return parsed(asked(() => contract.create(...what)));
+  },
+  update(collection, id, patch) {
+    const place = [asText("records.update", "collection", collection), asText("records.update", "id", id)];
+    const change = text(asObject("records.update", "patch", patch));
+    return parsed(asked(() => contract.update(...place, change)));
+  },
+  delete(collection, id) {
+    const place = [asText("records.delete", "collection", collection), asText("records.delete", "id", id)];
+    asked(() => contract.delete(...place));
+  },
 };
-const options = ({ key, delayMs, maxAttempts } = {}) => text({ key, delay_ms: delayMs, max_attempts: maxAttempts });
+
+function options(where, given) {
+  const key = perhaps(asText, where, "key", given.key);
+  const delayMs = perhaps(asCount, where, "delayMs", given.delayMs);
+  const maxAttempts = perhaps(asCount, where, "maxAttempts", given.maxAttempts);
+  return text({ key, delay_ms: delayMs, max_attempts: maxAttempts });
+}
 
 /** Sends a signed request after the commit, to a host among the grants. Answers the id of the delivery. */
-export const webhook = (url, body, { method, headers, ...rest } = {}) =>
-  asked(() => effects.enqueue("webhook", text({ url, method, headers, body }), options(rest)));
+export function webhook(url, body, given = {}) {
+  const { method, headers, ...rest } = asObject("webhook", "options", given);
+  const payload = text({
+    url: asText("webhook", "url", url),
+    method: perhaps(asText, "webhook", "method", method),
+    headers: perhaps(asTextsByName, "webhook", "headers", headers),
+    body,
+  });
+  const how = options("webhook", rest);
+  return asked(() => effects.enqueue("webhook", payload, how));
+}
 
 /** Sends an e-mail after the commit. Answers the id of the delivery. */
-export const email = ({ to, replyTo, ...message }, rest) =>
-  asked(() => effects.enqueue("email", text({ ...message, to: [to].flat(), reply_to: replyTo }), options(rest)));
+export function email(message, given = {}) {
+  const { to, replyTo, ...rest } = asObject("email", "message", message);
+  const payload = text({
+    ...rest,
+    subject: asText("email", "subject", rest.subject),
+    text: asText("email", "text", rest.text),
+    html: perhaps(asText, "email", "html", rest.html),
+    to: asTexts("email", "to", typeof to === "string" ? [to] : to),
+    reply_to: perhaps(asText, "email", "replyTo", replyTo),
+  });
+  const how = options("email", asObject("email", "options", given));
+  return asked(() => effects.enqueue("email", payload, how));
+}
 
 /** Runs an after-commit rule of this plugin later. Answers the id of the delivery. */
-export const job = (rule, data, rest) => asked(() => effects.enqueue("job", text({ rule, data }), options(rest)));
+export function job(rule, data, given = {}) {
+  const payload = text({ rule: asText("job", "rule", rule), data });
+  const how = options("job", asObject("job", "options", given));
+  return asked(() => effects.enqueue("job", payload, how));
+}
 
 /** The value of a declared setting or secret, as text; null without one. */
-export const setting = (name) => host.setting(name) ?? null;
+export const setting = (name) => host.setting(asText("setting", "name", name)) ?? null;
 
 const say = (level) => (...parts) => {
   const last = parts.at(-1);
   const fields = parts.length > 1 && last !== null && typeof last === "object" && !Array.isArray(last) && !(last instanceof Error) ? parts.pop() : {};
-  const shown = parts.map((part) => (typeof part === "string" ? part : part instanceof Error ? `${part}` : text(part)));
-  host.log(level, shown.join(" "), text(fields));
+  const plain = (part) => typeof part === "string" || typeof part === "bigint" || part instanceof Error;
+  const shown = parts.map((part) => (plain(part) ? `${part}` : text(part)));
+  host.log(level, shown.join(" ").toWellFormed(), text(fields));
 };
 
 /** The plugin's own log; a last object becomes its fields. */
@@ -88,6 +180,7 @@ globalThis.Date = new Proxy(EngineDate, {
 EngineDate.prototype.constructor = globalThis.Date;
 globalThis.crypto = {
   getRandomValues(array) {
+    if (!ArrayBuffer.isView(array)) throw wrong("crypto.getRandomValues", "array", array, "a typed array");
     const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
     for (let at = 0; at < bytes.length; at += 1024) bytes.set(host.random(Math.min(1024, bytes.length - at)), at);
     return array;
@@ -150,13 +243,21 @@ function context(event, violations) {
     delivery: given.delivery,
     scheduledAt: given.scheduled_at,
     dryRun: given.dry_run ?? false,
-    fail(path, code, message, params = {}) {
-      violations.push({ path, code, message: message ?? code, params: text(params) });
+    fail(path, code, message, params) {
+      violations.push({
+        path: asText("fail", "path", path),
+        code: asText("fail", "code", code),
+        message: asText("fail", "message", message ?? code),
+        params: text(perhaps(asObject, "fail", "params", params) ?? {}),
+      });
     },
     patch(values) {
-      patched = { ...patched, ...values };
+      patched = { ...patched, ...asObject("patch", "values", values) };
     },
     reject(kind, message, details) {
+      asText("reject", "kind", kind);
+      asText("reject", "message", message);
+      perhaps(asObject, "reject", "details", details);
       throw new Rejection(kind, message, details);
     },
     patched: () => patched,
@@ -169,14 +270,49 @@ function outcome(event, seen, answer) {
     return { patch: patch === undefined || patch === null ? undefined : text(patch), details: "{}" };
   }
   if (answer === undefined || answer === null) return { patch: undefined, details: "{}" };
-  const response = typeof answer === "object" && ("status" in answer || "body" in answer || "text" in answer) ? answer : { body: answer };
-  return { patch: undefined, details: text({ response: { status: 200, ...response } }) };
+  return { patch: undefined, details: text({ response: response(event.rule, answer) }) };
 }
 
+const MEMBERS = ["status", "headers", "body", "text"];
+
+/**
+ * Whether an answer says how it is sent. Records have fields of these names too: one other member, or a status that is none of HTTP, makes
+ * all of it the body.
+ */
+function saysHow(answer) {
+  if (typeof answer !== "object" || Array.isArray(answer)) return false;
+  const names = Object.keys(answer);
+  const { status } = answer;
+  const isStatus = status === undefined || (Number.isInteger(status) && status >= 100 && status <= 599);
+  return isStatus && names.every((name) => MEMBERS.includes(name)) && names.some((name) => name !== "headers");
+}
+
+function response(rule, answer) {
+  if (!saysHow(answer)) return { status: 200, body: answer };
+  const where = `the answer of \`${rule}\``;
+  return {
+    status: 200,
+    ...answer,
+    headers: perhaps(asTextsByName, where, "headers", answer.headers),
+    text: perhaps(asText, where, "text", answer.text),
+  };
+}
+
+const said = (value) => String(value).toWellFormed();
+
 function refused(error, violations) {
-  if (error instanceof Rejection) {
-    return { kind: error.kind, message: error.message, violations, details: text(error.details) };
+  try {
+    return rejection(error, violations);
+  } catch (odd) {
+    // What was thrown has no text, or its details no JSON.
+    return rejection(odd, []);
   }
-  const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-  return { kind: "internal", message, violations: [], details: text({ stack: `${message}\n${error?.stack ?? ""}` }) };
+}
+
+function rejection(error, violations) {
+  if (error instanceof Rejection) {
+    return { kind: said(error.kind), message: said(error.message), violations, details: text(error.details) };
+  }
+  const message = said(error instanceof Error ? `${error.name}: ${error.message}` : error);
+  return { kind: "internal", message, violations: [], details: text({ stack: said(`${message}\n${error?.stack ?? ""}`) }) };
 }

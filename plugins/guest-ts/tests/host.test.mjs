@@ -68,7 +68,65 @@ test("an error that is no answer of the host stays what it is", () => {
       throw broken;
     },
   });
-  assert.throws(() => records.get("products", 7), broken);
+  assert.throws(() => records.get("products", "p1"), broken);
+});
+
+test("what the contract does not say is refused before it goes out, by its name", () => {
+  const mail = { to: "ann@example.com", subject: "s", text: "t" };
+  const odd = [
+    [() => records.get("products"), "records.get: `id` is undefined, not a text"],
+    [() => records.get("products", 7), "records.get: `id` is a number, not a text"],
+    [() => records.get(null, "p1"), "records.get: `collection` is null, not a text"],
+    [() => records.getMany("products", "abc"), "records.getMany: `ids` is a text, not a list of texts"],
+    [() => records.getMany("products"), "records.getMany: `ids` is undefined, not a list of texts"],
+    [() => records.getMany("products", ["p1", null]), "records.getMany: `ids[1]` is null, not a text"],
+    [() => records.getMany("products", new Array(1)), "records.getMany: `ids[0]` is undefined, not a text"],
+    [() => records.getMany(["products"], []), "records.getMany: `collection` is a list, not a text"],
+    [() => records.query({}), "records.query: `collection` is an object, not a text"],
+    [() => records.query("products", "record.stock > 0"), "records.query: `query` is a text, not an object"],
+    [() => records.create(undefined, {}), "records.create: `collection` is undefined, not a text"],
+    [() => records.create("products"), "records.create: `content` is undefined, not an object"],
+    [() => records.create("products", () => {}), "records.create: `content` is a function, not an object"],
+    [() => records.update("products", { stock: 3 }), "records.update: `id` is an object, not a text"],
+    [() => records.update("products", "p1", [3]), "records.update: `patch` is a list, not an object"],
+    [() => records.delete("products", 7n), "records.delete: `id` is a bigint, not a text"],
+    [() => webhook(undefined, {}), "webhook: `url` is undefined, not a text"],
+    [() => webhook("https://api.example.com", {}, "PUT"), "webhook: `options` is a text, not an object"],
+    [() => webhook("https://api.example.com", {}, { method: 7 }), "webhook: `method` is a number, not a text"],
+    [() => webhook("https://api.example.com", {}, { headers: { "x-a": 7 } }), "webhook: `headers.x-a` is a number, not a text"],
+    [() => webhook("https://api.example.com", {}, { key: 7 }), "webhook: `key` is a number, not a text"],
+    [() => email(), "email: `message` is undefined, not an object"],
+    [() => email({ ...mail, to: undefined }), "email: `to` is undefined, not a list of texts"],
+    [() => email({ ...mail, to: [7] }), "email: `to[0]` is a number, not a text"],
+    [() => email({ ...mail, subject: 7 }), "email: `subject` is a number, not a text"],
+    [() => email({ ...mail, text: undefined }), "email: `text` is undefined, not a text"],
+    [() => email({ ...mail, html: 7 }), "email: `html` is a number, not a text"],
+    [() => email({ ...mail, replyTo: 7 }), "email: `replyTo` is a number, not a text"],
+    [() => email(mail, null), "email: `options` is null, not an object"],
+    [() => job(), "job: `rule` is undefined, not a text"],
+    [() => job("remind", {}, 1000), "job: `options` is a number, not an object"],
+    [() => job("remind", {}, { delayMs: Number.NaN }), "job: `delayMs` is a number, not a whole number from 0 on"],
+    [() => job("remind", {}, { maxAttempts: "3" }), "job: `maxAttempts` is a text, not a whole number from 0 on"],
+    [() => setting(), "setting: `name` is undefined, not a text"],
+    [() => crypto.getRandomValues([0, 0]), "crypto.getRandomValues: `array` is a list, not a typed array"],
+  ];
+  for (const [ask, message] of odd) assert.throws(ask, { name: "TypeError", message });
+  assert.deepEqual(calls, [], "nothing of it went out");
+});
+
+test("half of a surrogate pair is replaced in what goes out as text", () => {
+  answer({ getMany: () => [] });
+  const half = "😀"[0];
+  records.get("products", half);
+  records.getMany("products", [half]);
+  setting(half);
+  log.info(`title ${half}`);
+  assert.deepEqual(calls, [
+    ["get", "products", "\ufffd"],
+    ["getMany", "products", ["\ufffd"]],
+    ["setting", "\ufffd"],
+    ["log", "info", "title \ufffd", "{}"],
+  ]);
 });
 
 test("effects are in the words of the contract", () => {
@@ -100,6 +158,7 @@ test("log lines are text, and a last object their fields", () => {
   log.info("placed", 7, ["a"], { order: "7" });
   log.warn(new Error("odd"));
   log.error({ only: "this" });
+  log.debug(7n, () => {}, Symbol("s"));
   console.log("as everywhere", null, undefined);
   console.debug("low");
   console.error("high", { a: 1 });
@@ -107,6 +166,7 @@ test("log lines are text, and a last object their fields", () => {
     ["log", "info", 'placed 7 ["a"]', '{"order":"7"}'],
     ["log", "warn", "Error: odd", "{}"],
     ["log", "error", '{"only":"this"}', "{}"],
+    ["log", "debug", "7 null null", "{}"],
     ["log", "info", "as everywhere null null", "{}"],
     ["log", "debug", "low", "{}"],
     ["log", "error", "high", '{"a":1}'],

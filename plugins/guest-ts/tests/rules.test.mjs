@@ -137,6 +137,54 @@ test("an exception is no answer: the rule could not decide, and the stack tells 
   assert.match(details.stack, /rules\.test\.mjs:\d+:\d+/);
 });
 
+test("what a rule says in another form is an exception at its line, which it can catch", () => {
+  const odd = [
+    [({ fail }) => fail("/title"), "fail: `code` is undefined, not a text"],
+    [({ fail }) => fail(5, "title.bad"), "fail: `path` is a number, not a text"],
+    [({ fail }) => fail("/title", "title.bad", new Error("odd")), "fail: `message` is an object, not a text"],
+    [({ fail }) => fail("/title", "title.bad", "odd", 3), "fail: `params` is a number, not an object"],
+    [({ patch }) => patch("text"), "patch: `values` is a text, not an object"],
+    [({ patch }) => patch([1]), "patch: `values` is a list, not an object"],
+    [({ reject }) => reject(), "reject: `kind` is undefined, not a text"],
+    [({ reject }) => reject("conflict"), "reject: `message` is undefined, not a text"],
+    [({ reject }) => reject("conflict", "taken", "by ann"), "reject: `details` is a text, not an object"],
+    [() => { throw new Rejection("conflict"); }, "Rejection: `message` is undefined, not a text"],
+    [() => { throw new Rejection(409, "taken"); }, "Rejection: `kind` is a number, not a text"],
+  ];
+  for (const [body, message] of odd) {
+    const { kind, message: told, details, violations } = refusal(pluginOf(body));
+    assert.deepEqual([kind, told, violations], ["internal", `TypeError: ${message}`, []]);
+    assert.match(details.stack, /rules\.test\.mjs:\d+:\d+/);
+    const caught = (context) => {
+      try {
+        body(context);
+      } catch (error) {
+        return { caught: error.message };
+      }
+    };
+    assert.deepEqual(run(pluginOf(caught)).patch, { caught: message });
+  }
+});
+
+test("null stands for what may be absent", () => {
+  const plugin = pluginOf(({ fail }) => fail("/title", "title.bad", null, null));
+  assert.deepEqual(refusal(plugin).violations, [{ path: "/title", code: "title.bad", message: "title.bad", params: {} }]);
+  const rejected = refusal(pluginOf(({ reject }) => reject("conflict", "taken", null)));
+  assert.deepEqual([rejected.kind, rejected.details], ["conflict", {}]);
+});
+
+test("what cannot be told is an answer nevertheless", () => {
+  const bare = pluginOf(() => {
+    throw Object.create(null);
+  });
+  assert.match(refusal(bare).message, /^TypeError: /);
+  const details = pluginOf(({ reject }) => reject("conflict", "taken", { count: 1n }));
+  assert.deepEqual([refusal(details).kind, refusal(details).violations], ["internal", []]);
+  assert.match(refusal(details).message, /^TypeError: .*BigInt/);
+  const half = refusal(pluginOf(({ fail }) => fail("/title", "title.bad", `bad: ${"😀"[0]}`)));
+  assert.equal(half.violations[0].message, "bad: \ufffd");
+});
+
 test("whatever is thrown is an answer", () => {
   for (const [thrown, message] of [["text", "text"], [7, "7"], [null, "null"], [undefined, "undefined"], [{ a: 1 }, "[object Object]"]]) {
     const plugin = pluginOf(() => {
@@ -172,6 +220,21 @@ test("an endpoint answers what it returns", () => {
     [{ paid: true }, { status: 200, body: { paid: true } }],
     [[1, 2], { status: 200, body: [1, 2] }],
     ["words", { status: 200, body: "words" }],
+    [{ status: 404 }, { status: 404 }],
+    [{ text: "half a \ud83d" }, { status: 200, text: "half a \ufffd" }],
+    // Records have fields of these names too.
+    [{ id: "1", status: "paid" }, { status: 200, body: { id: "1", status: "paid" } }],
+    [{ id: "1", status: 201 }, { status: 200, body: { id: "1", status: 201 } }],
+    [{ id: "1", body: "a", text: "b" }, { status: 200, body: { id: "1", body: "a", text: "b" } }],
+    [{ status: "paid" }, { status: 200, body: { status: "paid" } }],
+    [{ status: 7, text: "seven" }, { status: 200, body: { status: 7, text: "seven" } }],
+    [{ status: null, body: "a" }, { status: 200, body: { status: null, body: "a" } }],
+    ...[99, 600, 204.5].map((status) => [{ status }, { status: 200, body: { status } }]),
+    // The host says that it cannot be sent.
+    [{ status: 500 }, { status: 500 }],
+    [{ headers: {} }, { status: 200, body: { headers: {} } }],
+    [{}, { status: 200, body: {} }],
+    [{ body: { status: 404, text: "a" } }, { status: 200, body: { status: 404, text: "a" } }],
     [undefined, undefined],
     [null, undefined],
   ]) {
@@ -183,5 +246,16 @@ test("an endpoint answers what it returns", () => {
     const { patch, details } = run(plugin, { hook: "endpoint", operation: "post", collection: "", id: "", after: request });
     assert.deepEqual([patch, details.response], [undefined, response]);
     assert.deepEqual(asked, [request, "post"]);
+  }
+});
+
+test("an answer that says how it is sent says it in texts", () => {
+  for (const [returned, message] of [
+    [{ text: 7 }, "the answer of `rule`: `text` is a number, not a text"],
+    [{ status: 200, headers: [] }, "the answer of `rule`: `headers` is a list, not an object"],
+    [{ status: 200, headers: { "x-count": 7 } }, "the answer of `rule`: `headers.x-count` is a number, not a text"],
+  ]) {
+    const { kind, message: told } = refusal(pluginOf(() => returned, endpoint), { hook: "endpoint", after: {} });
+    assert.deepEqual([kind, told], ["internal", `TypeError: ${message}`]);
   }
 });

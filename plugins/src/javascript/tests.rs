@@ -105,6 +105,60 @@ async fn refusals_and_failures_are_told_apart() {
     assert!(matches!(run(&plugin, &instances, "recursion").await.result, Err(Refusal::Failed(_))));
 }
 
+const ODD: &str = r#"
+    import { beforeWrite, definePlugin, log, records } from "@ironrule/rules";
+    const on = { collections: ["posts"], operations: ["create"] };
+    export const rules = definePlugin({
+      name: "odd", version: "1.0.0", grants: { read: ["items"] },
+      rules: [
+        beforeWrite({ name: "code", ...on, run({ fail }) {
+          fail("/title");
+        } }),
+        beforeWrite({ name: "path", ...on, run({ fail }) {
+          fail(5, "title.bad");
+        } }),
+        beforeWrite({ name: "ids", ...on, run() {
+          records.getMany("items", "abc");
+        } }),
+        beforeWrite({ name: "caught", ...on, run() {
+          try {
+            records.get("items");
+          } catch (error) {
+            return { caught: error.message };
+          }
+        } }),
+        beforeWrite({ name: "half", ...on, run() {
+          log.info("\ud83d\ude00"[0]);
+        } }),
+      ],
+    });
+"#;
+
+#[tokio::test]
+async fn what_the_contract_does_not_say_is_an_exception_at_its_line() {
+    let plugin = plugin(ODD).await;
+    let instances = Instances::default();
+    for (rule, line, told) in [
+        ("code", "plugin.js:8:", "fail: `code` is undefined, not a text"),
+        ("path", "plugin.js:11:", "fail: `path` is a number, not a text"),
+        ("ids", "plugin.js:14:", "records.getMany: `ids` is a text, not a list of texts"),
+    ] {
+        match run(&plugin, &instances, rule).await.result {
+            Err(Refusal::Failed(failure)) => {
+                assert_eq!(failure.code, "plugin.internal", "{rule}: {failure:?}");
+                assert!(failure.message.contains(told), "{rule}: {failure:?}");
+                assert!(failure.stack.as_deref().is_some_and(|stack| stack.contains(line)), "{rule}: {failure:?}");
+            }
+            other => panic!("{rule}: {other:?}"),
+        }
+    }
+    let caught = run(&plugin, &instances, "caught").await.result.expect("an outcome").patch.expect("a patch");
+    assert!(caught.contains("records.get: `id` is undefined, not a text"), "{caught}");
+    let half = run(&plugin, &instances, "half").await;
+    assert!(half.result.is_ok(), "{:?}", half.result);
+    assert_eq!(half.logs[0].message, "\u{fffd}");
+}
+
 fn refused(source: &str, parts: &[&str]) {
     let error = compile(source, None).expect_err("it must not compile").to_string();
     for part in parts {

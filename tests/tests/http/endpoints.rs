@@ -189,6 +189,40 @@ async fn what_a_rule_writes_is_committed_with_its_answer() {
     assert_eq!(titles(&admin).await, [json!("first"), json!("teapot")]);
 }
 
+/// Answers orders, which have fields of the names that answers have.
+const ORDERS: &str = r#"
+    import { definePlugin, endpoint, records } from "@ironrule/rules";
+    const get = (name, path, run) => endpoint({ name, method: "GET", path, access: "anyone", run });
+    export const rules = definePlugin({
+      name: "orders", version: "1.0.0", grants: { read: ["orders"] },
+      rules: [
+        get("order", "/order/{id}", ({ params }) => records.get("orders", params.id)),
+        get("state", "/state/{id}", ({ params }) => ({ status: records.get("orders", params.id).status })),
+        get("body", "/body/{id}", ({ params }) => ({ body: { text: records.get("orders", params.id).text } })),
+        get("none", "/none", () => ({ status: 404 })),
+      ],
+    });
+"#;
+
+#[tokio::test]
+async fn a_record_with_the_fields_of_an_answer_is_a_body() {
+    let app = TestApp::start().await;
+    let admin = app.admin().await;
+    let fields = ["status", "body", "text"].map(|name| json!({"name": name, "type": "text"}));
+    admin.collection("orders", json!(fields)).await;
+    install(&admin, ORDERS).await.expect(201);
+    let order = admin.create("orders", json!({"status": "paid", "body": "tea", "text": "soon"})).await;
+    let id = order["id"].as_str().expect("an id");
+    let ask = async |path: &str| app.anonymous().get(&format!("/api/ext/orders{path}")).await;
+    let answer = ask(&format!("/order/{id}")).await.json(200);
+    for field in ["id", "status", "body", "text"] {
+        assert_eq!(answer[field], order[field], "{answer}");
+    }
+    assert_eq!(ask(&format!("/state/{id}")).await.json(200), json!({"status": "paid"}));
+    assert_eq!(ask(&format!("/body/{id}")).await.json(200), json!({"text": "soon"}));
+    ask("/none").await.expect(404);
+}
+
 #[tokio::test]
 async fn two_methods_of_a_path_are_two_rules() {
     let (app, _admin) = desk().await;
