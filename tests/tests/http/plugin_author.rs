@@ -69,6 +69,24 @@ impl Walk {
         printed
     }
 
+    /// Everything that a command prints that does not succeed.
+    fn fails(&self, command: &str) -> String {
+        let output = self.bash(command).output().expect("bash starts");
+        let printed = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(!output.status.success(), "{command}\nsucceeded:\n{printed}");
+        printed
+    }
+
+    /// Writes a rule that does nothing, of the plugin `wishful`.
+    fn wishful(&self, file: &str, version: &str, grants: &str) {
+        let text = format!(
+            r#"import {{ beforeWrite, definePlugin }} from "@ironrule/rules";
+            const rule = beforeWrite({{ name: "nothing", collections: ["posts"], operations: ["create"], run() {{}} }});
+            export const rules = definePlugin({{ name: "wishful", version: "{version}", grants: {grants}, rules: [rule] }});"#
+        );
+        fs::write(self.app.folder().join(file), text).expect("the rule is written");
+    }
+
     /// Runs a path of the guide, whose output must have all of these parts.
     fn walk(&self, path: &str, parts: &[&str]) {
         expect(&self.run(&commands(path)), parts);
@@ -137,6 +155,42 @@ async fn a_rule_about_a_collection_that_is_not_there_is_warned_of() {
     walk.posts().await;
     let printed = walk.run("ironrule plugin install quiet/plugin.js");
     assert!(!printed.contains("warning"), "{printed}");
+}
+
+#[tokio::test]
+async fn what_is_first_installed_is_granted_its_wishes_and_an_upgrade_no_more_than_before() {
+    let walk = Walk::begin().await;
+    walk.posts().await;
+    walk.wishful("one.js", "1.0.0", r#"{ read: ["posts"] }"#);
+    let wide = r#"{ read: ["posts"], write: ["users"], webhooks: ["example.com"], email: true }"#;
+    walk.wishful("two.js", "2.0.0", wide);
+    walk.wishful("three.js", "3.0.0", wide);
+    expect(&walk.run("ironrule plugin install one.js"), &["installed wishful 1.0.0", "granted read:posts\n"]);
+
+    let all = "read:posts,write:users,webhook:example.com,email";
+    for command in ["ironrule plugin install two.js", "ironrule plugin install two.js --shadow"] {
+        let advice = format!("`--grant all`, which is `--grant {all}`");
+        expect(&walk.fails(command), &["`write:users`, `webhook:example.com`, `email`", &advice]);
+    }
+    expect(&walk.fails("ironrule plugin install two.js --grant read:posts,email"), &["`write:users`, `webhook:example.com`"]);
+    let plugin = walk.admin.get("/api/plugins/wishful").await.json(200);
+    assert_eq!((&plugin["version"], &plugin["grants"]["write"], &plugin["shadow"]), (&json!("1.0.0"), &json!([]), &json!(null)));
+
+    let granted = format!("granted {all}\n");
+    let printed = walk.run("ironrule plugin install two.js --grant all");
+    expect(&printed, &["installed wishful 2.0.0", &granted]);
+    expect(&walk.run("ironrule plugin install three.js"), &["installed wishful 3.0.0", &granted]);
+}
+
+#[tokio::test]
+async fn what_is_first_only_watched_is_granted_its_wishes_too() {
+    let walk = Walk::begin().await;
+    walk.posts().await;
+    walk.wishful("one.js", "1.0.0", "{}");
+    walk.wishful("two.js", "2.0.0", r#"{ query: ["posts"] }"#);
+    expect(&walk.run("ironrule plugin install two.js --shadow"), &["installed wishful: watched ", "granted query:posts\n"]);
+    // What was granted to the plugin stays, though this version wishes for nothing.
+    expect(&walk.run("ironrule plugin install one.js"), &["installed wishful 1.0.0", "granted query:posts\n"]);
 }
 
 #[tokio::test]

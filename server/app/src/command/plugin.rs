@@ -15,7 +15,7 @@ mod types;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use plugins::{Compiler, Limits, Runtime};
+use plugins::{Compiler, Limits, Plugin, Runtime};
 use serde_json::json;
 
 use crate::Error;
@@ -43,9 +43,10 @@ pub(super) enum PluginCommand {
     /// Install a component or a rule's text in a running server.
     Install {
         file: PathBuf,
-        /// What it may touch, such as `read:products,write:orders`; everything that it wishes unless given.
-        #[arg(long, default_value = "all")]
-        grant: String,
+        /// What it may touch, such as `read:products,write:orders`, or `all` that it wishes. Without it what is installed for the first time may
+        /// touch what it wishes, and an upgrade what was granted before.
+        #[arg(long)]
+        grant: Option<String>,
         /// Only watch it, beside the version that runs.
         #[arg(long)]
         shadow: bool,
@@ -143,7 +144,7 @@ pub(super) async fn run(command: &PluginCommand) -> Result<(), Error> {
         PluginCommand::Build { folder } => project::build(folder).await.map(drop),
         PluginCommand::Check { file } => check(file).await,
         PluginCommand::Test(trial) => trial::run(trial).await,
-        PluginCommand::Install { file, grant, shadow, place } => remote::install(place, file, grant, *shadow).await,
+        PluginCommand::Install { file, grant, shadow, place } => remote::install(place, file, grant.as_deref(), *shadow).await,
         PluginCommand::List(place) => remote::list(place).await,
         PluginCommand::Enable(named) => remote::change(&named.place, &named.name, json!({ "enabled": true })).await,
         PluginCommand::Disable(named) => remote::change(&named.place, &named.name, json!({ "enabled": false })).await,
@@ -164,7 +165,7 @@ pub(super) async fn run(command: &PluginCommand) -> Result<(), Error> {
 async fn check(file: &Path) -> Result<(), Error> {
     let component = component(file).await?;
     let bytes = component.len();
-    let plugin = Runtime::new(Limits::default(), Compiler::here())?.load(component).await.map_err(failed)?;
+    let plugin = loaded(component).await?;
     let manifest = serde_json::to_string_pretty(plugin.manifest()).map_err(|error| Error::Internal(error.to_string()))?;
     println!("{manifest}");
     println!("{} {} keeps the contract; {bytes} bytes, blake3 {}", plugin.name(), plugin.version(), plugin.digest());
@@ -186,6 +187,11 @@ fn write(file: &Path, text: &str) -> Result<(), Error> {
     std::fs::write(file, text).map_err(|error| Error::Command(format!("{}: {error}", file.display())))?;
     println!("wrote {}", file.display());
     Ok(())
+}
+
+/// A component, loaded as a server would.
+async fn loaded(component: Vec<u8>) -> Result<Plugin, Error> {
+    Runtime::new(Limits::default(), Compiler::here())?.load(component).await.map_err(failed)
 }
 
 /// The component in a file, or the one that is made of the text in it.

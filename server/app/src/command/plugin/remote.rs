@@ -7,7 +7,7 @@ use model::collection::Definition;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value as Json, json};
 
-use super::{is_text, read};
+use super::{component, is_text, loaded, read};
 use crate::Error;
 
 /// A running server, and who asks.
@@ -58,12 +58,18 @@ impl Server {
     }
 
     pub(in crate::command) async fn send(&self, request: RequestBuilder) -> Result<Json, Error> {
+        self.answer(request).await?.map_err(|problem| Error::Command(refusal(&problem)))
+    }
+
+    /// What the server answers, or the text of the problem with which it refuses.
+    async fn answer(&self, request: RequestBuilder) -> Result<Result<Json, String>, Error> {
         let answer = request.send().await.map_err(unreachable)?;
         let (status, text) = (answer.status(), answer.text().await.map_err(unreachable)?);
         if !status.is_success() {
-            return Err(Error::Command(refusal(&text)));
+            return Ok(Err(text));
         }
-        serde_json::from_str(&text).map_err(|error| Error::Command(format!("the server answered no JSON: {error}")))
+        let json = serde_json::from_str(&text).map_err(|error| Error::Command(format!("the server answered no JSON: {error}")))?;
+        Ok(Ok(json))
     }
 }
 
@@ -89,15 +95,77 @@ pub(in crate::command) fn unreachable(error: reqwest::Error) -> Error {
     Error::Command(format!("cannot reach the server: {error}"))
 }
 
-pub(super) async fn install(place: &Place, file: &Path, grant: &str, shadow: bool) -> Result<(), Error> {
+/// Installs a version. Without a grant the server keeps what was granted before, and refuses a version that wishes for more: only what is
+/// not installed yet is granted its wishes then.
+pub(super) async fn install(place: &Place, file: &Path, grant: Option<&str>, shadow: bool) -> Result<(), Error> {
     let server = Server::at(place).await?;
-    let kind = if is_text(file) { "text/javascript" } else { "application/wasm" };
-    let mode = if shadow { "shadow" } else { "activate" };
-    let request = server.request(Method::POST, &with("/api/plugins", &[("grant", grant), ("mode", mode)]));
-    let plugin = server.send(request.header("content-type", kind).body(read(file)?)).await?;
+    let upload = Upload::read(file, shadow)?;
+    let plugin = match server.answer(upload.request(&server, grant)).await? {
+        Ok(plugin) => plugin,
+        Err(problem) if grant.is_none() && lacks_grants(&problem) => install_first(&server, &upload, file, &problem).await?,
+        Err(problem) => return Err(Error::Command(refusal(&problem))),
+    };
     println!("installed {}", line(&plugin));
+    println!("granted {}", granted(&plugin, shadow));
     warn(&plugin);
     Ok(())
+}
+
+/// A version on its way to a server.
+struct Upload {
+    kind: &'static str,
+    mode: &'static str,
+    code: Vec<u8>,
+}
+
+impl Upload {
+    fn read(file: &Path, shadow: bool) -> Result<Self, Error> {
+        let kind = if is_text(file) { "text/javascript" } else { "application/wasm" };
+        let mode = if shadow { "shadow" } else { "activate" };
+        Ok(Self { kind, mode, code: read(file)? })
+    }
+
+    fn request(&self, server: &Server, grant: Option<&str>) -> RequestBuilder {
+        let mut query = vec![("mode", self.mode)];
+        query.extend(grant.map(|grant| ("grant", grant)));
+        server.request(Method::POST, &with("/api/plugins", &query)).header("content-type", self.kind).body(self.code.clone())
+    }
+}
+
+fn lacks_grants(problem: &str) -> bool {
+    let problem: Json = serde_json::from_str(problem).unwrap_or_default();
+    problem["errors"].as_array().into_iter().flatten().any(|error| error["code"] == "plugin.grants")
+}
+
+/// Grants its wishes to a plugin that is not installed yet. Of one that is they are wider than before: that is for somebody to decide.
+async fn install_first(server: &Server, upload: &Upload, file: &Path, problem: &str) -> Result<Json, Error> {
+    // Only the component knows what it calls itself.
+    let plugin = loaded(component(file).await?).await?;
+    let wishes = listed(&json!(plugin.manifest().grants));
+    let installed = server.send(server.request(Method::GET, "/api/plugins")).await?;
+    if installed.as_array().into_iter().flatten().any(|one| one["name"] == plugin.name()) {
+        let advice = format!("to grant all that it wishes, add `--grant all`, which is `--grant {wishes}`");
+        return Err(Error::Command(format!("{}\n{advice}", refusal(problem))));
+    }
+    server.send(upload.request(server, Some(&wishes))).await
+}
+
+/// What was granted to the version that was just installed.
+fn granted(plugin: &Json, shadow: bool) -> String {
+    let digest = if shadow { &plugin["shadow"] } else { &plugin["digest"] };
+    let version = plugin["versions"].as_array().into_iter().flatten().find(|version| version["digest"] == *digest);
+    let grants = version.map(|version| listed(&version["grants"])).unwrap_or_default();
+    if grants.is_empty() { "nothing".to_owned() } else { grants }
+}
+
+/// Grants as `--grant` takes them.
+fn listed(grants: &Json) -> String {
+    let kinds = [("read", &grants["read"]), ("query", &grants["query"]), ("write", &grants["write"]), ("webhook", &grants["webhooks"])];
+    let named = kinds.into_iter().flat_map(|(kind, names)| {
+        let names = names.as_array().into_iter().flatten().filter_map(Json::as_str);
+        names.map(move |name| format!("{kind}:{name}"))
+    });
+    named.chain((grants["email"] == true).then(|| "email".to_owned())).collect::<Vec<_>>().join(",")
 }
 
 /// What the server says about a plugin beside what was asked.
