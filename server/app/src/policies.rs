@@ -366,6 +366,8 @@ fn effective(call: &Call, mut change: Change) -> Change {
 async fn commit(call: &Call, change: &Change, reason: String) -> Result<u64, Error> {
     let known = |name: &str| call.world.catalog.get(name).cloned();
     if change.add.is_empty() && change.remove.is_empty() && change.assign.is_empty() && change.unassign.is_empty() {
+        // What is so already may have changed when the request comes again under its key.
+        call.note(&call.app.store).await?;
         return Ok(call.world.version);
     }
     let after = call.world.policies.with(change, 0, &known)?;

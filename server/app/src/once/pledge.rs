@@ -4,10 +4,15 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use chrono::TimeDelta;
+use model::time::datetime_text;
 use store::{Run, idempotency::KeptRow};
 
-use super::{Once, packed, unpacked};
+use super::{KEPT_HOURS, Once, packed, unpacked};
 use crate::{Error, call::Call, records::next_id};
+
+/// How long another node may be at what it has begun.
+const UNDER_WAY_MINUTES: i64 = 10;
 
 /// A change that is to happen once.
 pub(crate) struct Pledge {
@@ -37,10 +42,13 @@ impl Pledge {
     /// What was answered when it happened.
     ///
     /// # Errors
-    /// [`Error::UnderThisKey`] while that is not known, and [`Error::OtherRequest`] when another request has the key.
+    /// [`Error::UnderThisKey`] while another node may be at it, [`Error::Unanswered`] when nobody is who could answer, and
+    /// [`Error::OtherRequest`] when another request has the key.
     pub(crate) async fn told(&self, call: &Call) -> Result<Option<Told>, Error> {
         let Some(row) = self.once.kept(call, &call.app.store).await? else { return Ok(None) };
-        let status = row.outcome.parse().map_err(|_| Error::UnderThisKey)?;
+        let Ok(status) = row.outcome.parse::<u16>() else {
+            return Err(if may_be_under_way(call, &row)? { Error::UnderThisKey } else { Error::Unanswered });
+        };
         let body = unpacked(&row)?;
         Ok(Some(Told { status, location: row.location, body }))
     }
@@ -66,12 +74,8 @@ impl Pledge {
         if !self.noted.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let row = KeptRow {
-            outcome: told.status.to_string(),
-            location: told.location.clone(),
-            body: packed(&told.body)?,
-            ..self.once.row(call)
-        };
+        let row =
+            KeptRow { outcome: told.status.to_string(), location: told.location.clone(), body: packed(&told.body)?, ..self.once.row(call) };
         Ok(store::idempotency::put(&call.app.store, row).await?)
     }
 
@@ -86,4 +90,11 @@ impl Pledge {
         let row = KeptRow { outcome: self.beginning.clone(), ..self.once.row(call) };
         Ok(store::idempotency::remove(&call.app.store, &row).await?)
     }
+}
+
+/// True if somebody may still be at what was begun. In this process nobody is: the caller holds the key. Only a remote database has other nodes.
+fn may_be_under_way(call: &Call, row: &KeptRow) -> Result<bool, Error> {
+    let begun_lately = datetime_text(call.moment + TimeDelta::hours(KEPT_HOURS) - TimeDelta::minutes(UNDER_WAY_MINUTES));
+    let is_shared = matches!(call.app.config.database()?, store::Database::Remote { .. });
+    Ok(is_shared && row.expires > begun_lately)
 }

@@ -5,7 +5,7 @@
 mod reader;
 
 use model::{Collection, Field, FieldType, Record, Value, record::SYSTEM_FIELDS};
-pub(super) use reader::{Cell, Reader, Taken};
+pub(super) use reader::{Cell, Fault, Reader, Taken};
 
 /// The columns of an export: `id`, the fields in their order, the times.
 pub(super) fn columns(collection: &Collection, chosen: Option<&[String]>) -> Vec<String> {

@@ -21,7 +21,7 @@ pub(crate) use progress::{Import, State};
 use super::{export::Format, list::given};
 use crate::{Error, auth, call::Call, once::Once};
 use chunk::{Sized, Taken};
-use progress::{Mode, OnError};
+use progress::{DIFFERS, Mode, OnError};
 use rows::{OTHER_FILE, Row, Rows};
 
 /// How many imports run at the same time on this node.
@@ -69,26 +69,26 @@ pub async fn import(
     let asked = asked(call, &defined, question, format)?;
     let _running = RUNNING.try_acquire().map_err(|_| Error::Busy { kind: "import", max: RUNNING_MAX })?;
     let _flight = once.map(|once| call.app.in_flight.begin(once)).transpose()?;
-    let mut import = progress::begin(call, asked, once).await?;
+    let mut import = progress::begin(call, asked, once).await.map_err(|error| of_key(once, error))?;
     let mut rows = Rows::new(&call.app.config, import.format, source);
     if import.state == State::Done {
-        if once.is_some() {
-            import.is_replayed = true;
-            rows.compare(&import).await.map_err(of_key)?;
-        }
+        rows.compare(&import).await.map_err(|error| of_key(once, error))?;
+        import.is_replayed = once.is_some();
         return Ok(import);
     }
     let taken = take(call, &defined, &mut import, &mut rows).await;
     if let Err(error) = &taken {
-        progress::interrupted(call, &import, error).await;
+        progress::interrupted(call, &import, once, error).await;
     }
-    let taken = if once.is_some() { taken.map_err(of_key) } else { taken };
-    taken.map(|()| import)
+    taken.map(|()| import).map_err(|error| of_key(once, error))
 }
 
-/// Whoever sends another file under a key sends another request.
-fn of_key(error: Error) -> Error {
-    if matches!(error, Error::ImportRefused { code: OTHER_FILE, .. }) { Error::OtherRequest } else { error }
+/// Whoever sends another file under a key, or one of another format, sends another request.
+fn of_key(once: Option<&Once>, error: Error) -> Error {
+    match error {
+        Error::ImportRefused { code: OTHER_FILE | DIFFERS, .. } if once.is_some() => Error::OtherRequest,
+        error => error,
+    }
 }
 
 /// Takes row after row until the end of the file.
@@ -100,7 +100,7 @@ async fn take(call: &Call, collection: &Collection, import: &mut Import, rows: &
         let last = taken.is_empty();
         let call = auth::renewed(call).await?;
         if last {
-            import.end(rows.rest());
+            rows.rest().into_iter().for_each(|part| import.end(part));
             return progress::finish(&call, import).await;
         }
         let started = std::time::Instant::now();

@@ -97,6 +97,64 @@ async fn questions_and_sessions_keep_nothing() {
 }
 
 #[tokio::test]
+async fn what_was_so_already_is_kept_too() {
+    let (app, admin) = admin().await;
+    let user = format!("user:{}", app.user("ann").await.id());
+    let member = format!("/api/roles/editor/members/{user}");
+    let policy = json!({"subject": "role:editor", "object": "users", "action": "read"});
+    let changes = [
+        (Method::PUT, member.as_str(), Value::Null),
+        (Method::POST, "/api/policies", policy.clone()),
+        (Method::POST, "/api/policies/changes", json!({"add": [policy], "assign": [{"member": user, "role": "editor"}]})),
+    ];
+    for (number, (method, path, body)) in changes.iter().enumerate() {
+        let change = async |key: &str| send(&admin, method.clone(), path, &format!("{key}-{number}"), body).await;
+        assert!(change("first").await.is_success());
+        let before = epoch(&admin).await;
+        let second = change("second").await;
+        assert!(second.is_success(), "{method} {path}: {second}");
+        assert_eq!(epoch(&admin).await, before, "{method} {path} was so already");
+        let held = async || admin.query("/api/policies", &[("subject", "role:editor")]).await.list();
+        for policy in held().await {
+            admin.delete(&format!("/api/policies/{}", policy["id"].as_str().expect("an id"))).await.expect(200);
+        }
+        let given = async || admin.query("/api/roles", &[("member", user.as_str()), ("role", "editor")]).await.list();
+        if !given().await.is_empty() {
+            admin.delete(&member).await.expect(200);
+        }
+        same(&second, &change("second").await);
+        assert_eq!((held().await.len(), given().await.len()), (0, 0), "{method} {path} was done again");
+    }
+}
+
+#[tokio::test]
+async fn what_has_begun_and_was_never_answered_is_not_begun_again() {
+    let mut app = TestApp::on_disk().await;
+    let mut admin = app.admin().await;
+    admin.collection("rows", json!([{"name": "text", "type": "text"}])).await;
+    let file = "{\"text\":\"stored\"}\n".repeat(5_000);
+    admin.request(Method::POST, "/api/records/rows/import?raw=true").body("application/x-ndjson", file).send().await.expect(200);
+
+    let (path, alterations) = ("/api/collections/rows", "/api/collections/rows/alterations");
+    let body = json!({"fields": [{"name": "text", "type": "text", "max": 50}]});
+    let sent = tokio::spawn(admin.request(Method::PATCH, path).header("idempotency-key", "k").json(&body).try_send());
+    eventually("it has begun", async || (admin.get(alterations).await.list().len() == 1).then_some(())).await;
+    app.kill9();
+    assert!(sent.await.expect("it ends").is_err(), "it was answered before");
+    app.restart().await;
+    admin = app.admin().await;
+    assert_eq!(admin.get(alterations).await.list()[0]["state"], "interrupted");
+    for _ in 0..2 {
+        let lost = send(&admin, Method::PATCH, path, "k", &body).await.problem(409, "idempotency.unanswered");
+        assert_eq!(lost.answer.header("retry-after"), None);
+    }
+    assert_eq!(admin.get(alterations).await.list().len(), 1);
+    send(&admin, Method::PATCH, path, "k", &json!({"description": "another"})).await.problem(422, "idempotency.mismatch");
+    // Whoever has looked goes on under another key.
+    send(&admin, Method::PATCH, path, "l", &body).await.expect(200);
+}
+
+#[tokio::test]
 async fn of_many_at_once_one_is_done() {
     let (_app, admin) = admin().await;
     let definition = definition();

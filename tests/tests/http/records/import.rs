@@ -2,6 +2,8 @@
 
 mod broken;
 
+mod mended;
+
 mod command;
 
 mod raw;

@@ -4,7 +4,7 @@ use model::collection::Definition;
 
 use super::*;
 
-fn rows(text: &[u8], piece: usize) -> Vec<Option<Vec<Cell>>> {
+fn rows(text: &[u8], piece: usize) -> Vec<Result<Vec<Cell>, Fault>> {
     let (mut reader, mut found, mut position) = (Reader::new(), Vec::new(), 0);
     for end in (piece..text.len()).step_by(piece).chain([text.len()]) {
         while let Taken::Row(row) = reader.take(&text[..end], &mut position, false) {
@@ -19,8 +19,8 @@ fn rows(text: &[u8], piece: usize) -> Vec<Option<Vec<Cell>>> {
 }
 
 fn check(text: &[u8], expected: &[&[(&str, bool)]]) {
-    let cells = |row: &&[(&str, bool)]| Some(row.iter().map(|(text, quoted)| Cell { text: (*text).to_owned(), quoted: *quoted }).collect());
-    let expected: Vec<Option<Vec<Cell>>> = expected.iter().map(cells).collect();
+    let cells = |row: &&[(&str, bool)]| Ok(row.iter().map(|(text, quoted)| Cell { text: (*text).to_owned(), quoted: *quoted }).collect());
+    let expected: Vec<Result<Vec<Cell>, Fault>> = expected.iter().map(cells).collect();
     for piece in [1, 2, 3, 7, 1000] {
         assert_eq!(rows(text, piece), expected, "{} in pieces of {piece}", String::from_utf8_lossy(text));
     }
@@ -40,14 +40,31 @@ fn rows_are_read_in_any_pieces() {
 #[test]
 fn what_is_not_utf_8_is_one_bad_row() {
     let found = rows(b"a\n\xff\nb\n", 1);
-    assert_eq!(found.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false, true]);
+    assert_eq!(found.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);
+}
+
+#[test]
+fn quotes_that_are_not_whole_are_one_bad_row() {
+    let check = |text: &str, expected: &[Option<Fault>]| {
+        for piece in [1, 2, 3, 7, 1000] {
+            let found: Vec<Option<Fault>> = rows(text.as_bytes(), piece).into_iter().map(Result::err).collect();
+            assert_eq!(found, expected, "{text} in pieces of {piece}");
+        }
+    };
+    check("a,\"b", &[Some(Fault::Unclosed)]);
+    check("a,\"b\"\"", &[Some(Fault::Unclosed)]);
+    check("5\" disk,\"b", &[Some(Fault::Unclosed)]);
+    check("\"", &[Some(Fault::Unclosed)]);
+    check("\"a\"b,c\n\"a\" \nd", &[Some(Fault::BehindQuote), Some(Fault::BehindQuote), None]);
+    check("\"a\"b\"\n\"c\"", &[Some(Fault::BehindQuote), None]);
+    check("5\" disk,\"b\"\r\n\n\"\",\"\"\"\"\n\"c\"", &[None, None, None]);
 }
 
 #[test]
 fn long_cells_are_whole() {
     let long = "x".repeat(10_000);
     let found = rows(format!("\"{long}\",y\r\n").as_bytes(), 999);
-    assert_eq!(found[0].as_ref().map(|row| (row[0].text.len(), row[1].text.as_str())), Some((10_000, "y")));
+    assert_eq!(found[0].as_ref().ok().map(|row| (row[0].text.len(), row[1].text.as_str())), Some((10_000, "y")));
 }
 
 fn things() -> Collection {

@@ -23,6 +23,12 @@ use crate::{Error, api::problem, call::Call, once::Once};
 /// How many refused rows are kept with their reasons.
 const ERRORS_MAX: usize = 100;
 
+/// The code of the error for other parameters than those that an import was begun with.
+pub(super) const DIFFERS: &str = "import.differs";
+
+/// The outcome that is kept under a key: which import it stands for.
+const UNDER_KEY: &str = "import";
+
 /// How long an import can be gone on with and looked at after its last chunk.
 const KEPT_DAYS: i64 = 7;
 
@@ -204,6 +210,11 @@ impl Import {
         self.updated += counts.updated;
     }
 
+    /// True if it broke off before anything was taken: a client that mends what it asks for may begin it anew.
+    fn is_untouched(&self) -> bool {
+        self.state == State::Interrupted && self.bytes == 0
+    }
+
     /// True if a request asks for the same.
     fn same(&self, other: &Import) -> bool {
         let of = |import: &Import| (import.collection.clone(), import.format, import.mode, import.on.clone(), import.on_error, import.raw);
@@ -276,7 +287,11 @@ pub(super) async fn begin(call: &Call, asked: Import, once: Option<&Once>) -> Re
         }
         let mut known = Import::from_row(&row)?;
         if !known.same(asked) {
-            return Err(Error::ImportRefused { code: "import.differs", message: "the import was begun with other parameters" });
+            if known.is_untouched() {
+                imports::put(&transaction, &asked.row(&call)?).await?;
+                return Ok(asked.clone());
+            }
+            return Err(Error::ImportRefused { code: DIFFERS, message: "the import was begun with other parameters" });
         }
         match known.state {
             State::Done => return Ok(known),
@@ -300,7 +315,7 @@ async fn under_key(call: &Call, transaction: &store::Transaction, once: Option<&
     if let Some(known) = once.kept(call, transaction).await?.and_then(|row| row.location) {
         return Ok(known);
     }
-    let row = KeptRow { outcome: "import".to_owned(), location: Some(id.to_owned()), ..once.row(call) };
+    let row = KeptRow { outcome: UNDER_KEY.to_owned(), location: Some(id.to_owned()), ..once.row(call) };
     store::idempotency::put(transaction, row).await?;
     Ok(id.to_owned())
 }
@@ -340,19 +355,24 @@ pub(super) async fn finish(call: &Call, import: &mut Import) -> Result<(), Error
     .await
 }
 
-/// Notes what broke an import off, as well as that can be done: it is known anyway how far it is.
-pub(super) async fn interrupted(call: &Call, import: &Import, reason: &Error) {
+/// Notes what broke an import off, as well as that can be done: it is known anyway how far it is. If nothing was taken, its key is free again.
+pub(super) async fn interrupted(call: &Call, import: &Import, once: Option<&Once>, reason: &Error) {
     if import.dry_run || matches!(reason, Error::ImportStopped { .. }) {
         return;
     }
     let reason = Some(problem::told(reason).0.to_owned());
     let reason = &reason;
-    let noted = committed(call, Share::WithOthers, |_call, transaction| async move {
+    let noted = committed(call, Share::WithOthers, |call, transaction| async move {
         check_held(&transaction, import).await?;
         let Some(row) = imports::get_locked(&transaction, &import.id).await? else { return Ok(()) };
-        let known = Import { reason: reason.clone(), ..Import::from_row(&row)? };
-        let row = ImportRow { state: State::Interrupted.name().to_owned(), text: serialized(&known)?, ..row };
-        Ok(imports::put(&transaction, &row).await?)
+        let known = Import { reason: reason.clone(), state: State::Interrupted, ..Import::from_row(&row)? };
+        let row = ImportRow { state: known.state.name().to_owned(), text: serialized(&known)?, ..row };
+        imports::put(&transaction, &row).await?;
+        if let Some(once) = once.filter(|_| known.is_untouched()) {
+            let row = KeptRow { outcome: UNDER_KEY.to_owned(), ..once.row(&call) };
+            store::idempotency::remove(&transaction, &row).await?;
+        }
+        Ok(())
     });
     // Who does not hold it any more has nothing to say about it.
     if let Err(error) = noted.await

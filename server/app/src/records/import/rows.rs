@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{
     super::{
-        csv::{self, Cell, Reader, Taken},
+        csv::{self, Cell, Fault, Reader, Taken},
         export::Format,
     },
     Source,
@@ -111,7 +111,10 @@ impl<'a> Rows<'a> {
             return Err(other_file());
         }
         self.line = import.next_line;
-        self.columns.clone_from(&import.columns);
+        // The names are taken with the first row: without it they come again.
+        if import.bytes > 0 {
+            self.columns.clone_from(&import.columns);
+        }
         Ok(())
     }
 
@@ -200,9 +203,9 @@ impl<'a> Rows<'a> {
         Error::RowTooLarge { max: self.row_max, violations }
     }
 
-    /// What came after the last row: ends of lines.
-    pub(super) fn rest(&self) -> &[u8] {
-        &self.buffer
+    /// What came after the last row: the row that has the names if there is no other, and ends of lines.
+    pub(super) fn rest(&self) -> [&[u8]; 2] {
+        [&self.header, &self.buffer]
     }
 
     /// The line that holds something, with the empty ones before it.
@@ -250,7 +253,7 @@ impl<'a> Rows<'a> {
                 self.header = bytes;
                 continue;
             }
-            let draft = draft(collection, &self.columns, &bytes, cells);
+            let draft = draft(collection, &self.columns, cells);
             let header = std::mem::take(&mut self.header);
             let raw = if header.is_empty() { bytes } else { Bytes::from([header, bytes].concat()) };
             return Ok(Some(Row { line, next_line: self.line, raw, draft }));
@@ -263,8 +266,8 @@ fn newlines(bytes: &[u8]) -> u64 {
 }
 
 /// The names of the columns: fields of the collection, each once.
-fn header(collection: &Collection, cells: Option<Vec<Cell>>) -> Result<Vec<String>, Error> {
-    let cells = cells.ok_or_else(|| Error::Body(not_utf8()))?;
+fn header(collection: &Collection, cells: Result<Vec<Cell>, Fault>) -> Result<Vec<String>, Error> {
+    let cells = cells.map_err(|fault| Error::Body(malformed(fault)))?;
     let names: Vec<String> = cells.into_iter().map(|cell| cell.text.trim().to_owned()).collect();
     let mut violations = Violations::default();
     for (index, name) in names.iter().enumerate() {
@@ -278,12 +281,8 @@ fn header(collection: &Collection, cells: Option<Vec<Cell>>) -> Result<Vec<Strin
 }
 
 /// What the cells of a row say.
-fn draft(collection: &Collection, columns: &[String], bytes: &[u8], cells: Option<Vec<Cell>>) -> Result<Draft, Violation> {
-    let cells = cells.ok_or_else(not_utf8)?;
-    let quotes = bytes.iter().filter(|byte| **byte == b'"').count();
-    if cells.last().is_some_and(|cell| cell.quoted) && quotes % 2 == 1 {
-        return Err(Violation::new(Pointer::root(), "body.malformed", "a quoted cell is not closed"));
-    }
+fn draft(collection: &Collection, columns: &[String], cells: Result<Vec<Cell>, Fault>) -> Result<Draft, Violation> {
+    let cells = cells.map_err(malformed)?;
     if cells.len() != columns.len() {
         let message = format!("the row has {} cells, the first row has {}", cells.len(), columns.len());
         return Err(Violation::new(Pointer::root(), "row.cells", message));
@@ -297,8 +296,13 @@ fn draft(collection: &Collection, columns: &[String], bytes: &[u8], cells: Optio
     Ok(draft)
 }
 
-fn not_utf8() -> Violation {
-    Violation::new(Pointer::root(), "body.malformed", "the row is not UTF-8")
+fn malformed(fault: Fault) -> Violation {
+    let message = match fault {
+        Fault::Encoding => "the row is not UTF-8",
+        Fault::Unclosed => "a quoted cell is not closed",
+        Fault::BehindQuote => "a quoted cell goes on behind its closing quote; a quote inside of one is written twice",
+    };
+    Violation::new(Pointer::root(), "body.malformed", message)
 }
 
 fn other_file() -> Error {
