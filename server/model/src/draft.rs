@@ -1,7 +1,7 @@
 //! What a client sent: an object of the right shape and size, not yet checked against any collection.
 
 use crate::{
-    value::{MEMBERS_MAX, Object, TOO_MANY_KEYS, TOO_MANY_MEMBERS, Value},
+    value::{MEMBERS_MAX, Object, TOO_MANY_KEYS, TOO_MANY_MEMBERS, TOO_MANY_RECORDS, Value},
     violation::{Pointer, Violation},
 };
 
@@ -24,7 +24,7 @@ impl Draft {
     /// # Errors
     /// A violation with the code `body.malformed`, `body.shape` or `body.too_many_keys`.
     pub fn parse(body: &[u8]) -> Result<Draft, Violation> {
-        Self::from_value(Value::from_body(body).map_err(|error| unreadable(&error))?)
+        Self::from_value(Value::from_records(body).map_err(|error| unreadable(&error))?)
     }
 
     /// Takes a value that must be an object.
@@ -65,7 +65,7 @@ impl Drafts {
     /// # Errors
     /// As in [`Draft::parse`], with the position in front of the pointer; `body.too_many_records`.
     pub fn parse(body: &[u8]) -> Result<Drafts, Violation> {
-        match Value::from_body(body).map_err(|error| unreadable(&error))? {
+        match Value::from_records(body).map_err(|error| unreadable(&error))? {
             Value::List(values) => Self::many(values, &Pointer::root()).map(Drafts::Many),
             other => Draft::from_value(other).map(Drafts::One),
         }
@@ -93,8 +93,9 @@ impl Drafts {
 #[must_use]
 pub fn unreadable(error: &serde_json::Error) -> Violation {
     let message = error.to_string();
-    let too_many_keys = [TOO_MANY_MEMBERS, TOO_MANY_KEYS].iter().any(|start| message.starts_with(start));
-    let code = if too_many_keys { "body.too_many_keys" } else { "body.malformed" };
+    let limits =
+        [(TOO_MANY_MEMBERS, "body.too_many_keys"), (TOO_MANY_KEYS, "body.too_many_keys"), (TOO_MANY_RECORDS, "body.too_many_records")];
+    let code = limits.iter().find(|(start, _)| message.starts_with(start)).map_or("body.malformed", |(_, code)| code);
     Violation::new(Pointer::root(), code, message)
 }
 
@@ -144,6 +145,7 @@ mod tests {
         check(r#"[{},[{}]]"#, Err("/1 body.shape"));
         check(&format!("[{}{{}}]", "{},".repeat(999)), Ok(1_000));
         check(&format!("[{}{{}}]", "{},".repeat(1_000)), Err(" body.too_many_records"));
+        check(&format!("[{}", "1,".repeat(1_001)), Err(" body.too_many_records"));
         let record = |keys: usize| format!("{{{}}}", (0..keys).map(|key| format!("\"f{key}\":[{{}}]")).collect::<Vec<_>>().join(","));
         check(&format!("[{}]", vec![record(14); 1_000].join(",")), Ok(1_000));
         check(&format!("[{}]", vec![record(15); 1_000].join(",")), Err(" body.malformed"));

@@ -50,6 +50,12 @@ impl Modifiers {
         Self(modifiers)
     }
 
+    /// The field that a member of a draft is about, as a modifier or as it is.
+    #[must_use]
+    pub fn field(name: &str) -> &str {
+        parse(name).map_or(name, |(field, _)| field)
+    }
+
     /// True if one changes the field.
     #[must_use]
     pub fn change(&self, field: &str) -> bool {

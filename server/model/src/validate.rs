@@ -6,7 +6,7 @@ use std::str::FromStr;
 use rust_decimal::{Decimal, prelude::ToPrimitive as _};
 
 use crate::{
-    Collection, Draft, Field, FieldType, NewRecord, Record, Value,
+    Collection, Draft, Field, FieldType, Modifiers, NewRecord, Record, Value,
     collection::CheckedField,
     record::{EXPAND, SYSTEM_FIELDS},
     time::{canonical_date, canonical_datetime},
@@ -169,6 +169,21 @@ pub fn relations<'a>(collection: &'a Collection, record: &'a Record) -> impl Ite
     })
 }
 
+/// Checks before there is a record to change that a patch names only what the collection has, modifiers included.
+///
+/// # Errors
+/// Every name that [`update`] would not know, whatever the record.
+pub fn names(collection: &Collection, draft: &Draft) -> Result<(), Violations> {
+    let mut violations = Violations::default();
+    for name in draft.values.keys().filter(|name| !is_ignored(name)) {
+        let field = Modifiers::field(name);
+        if collection.field(field).is_none() {
+            violations.add(Pointer::field(name), "field.unknown", unknown(collection, field));
+        }
+    }
+    violations.or(())
+}
+
 /// Checks the length of a plain password before it is hashed.
 ///
 /// # Errors
@@ -204,12 +219,20 @@ fn convert_all(collection: &Collection, draft: Draft, violations: &mut Violation
         }
     }
     let declared = collection.fields().len();
-    for name in values.keys().skip(declared).filter(|name| !SYSTEM_FIELDS.contains(&name.as_str()) && *name != EXPAND) {
-        let message = format!("unknown field `{name}` in collection `{}`", collection.name());
-        violations.add(Pointer::field(name), "field.unknown", message);
+    for name in values.keys().skip(declared).filter(|name| !is_ignored(name)) {
+        violations.add(Pointer::field(name), "field.unknown", unknown(collection, name));
     }
     values.truncate(declared);
     values
+}
+
+/// True for what clients send back as they read it.
+fn is_ignored(name: &str) -> bool {
+    SYSTEM_FIELDS.contains(&name) || name == EXPAND
+}
+
+fn unknown(collection: &Collection, name: &str) -> String {
+    format!("unknown field `{name}` in collection `{}`", collection.name())
 }
 
 /// Brings a value that is not null into the stored form of its field. What cannot be converted is reported and becomes null.

@@ -119,9 +119,20 @@ impl Value {
     /// # Errors
     /// As there.
     pub fn from_body(text: &[u8]) -> Result<Value, serde_json::Error> {
-        let tally = Tally::new(BODY_CONTAINERS_MAX, BODY_KEYS_MAX);
+        Self::tallied(text, &Tally::new(BODY_CONTAINERS_MAX, BODY_KEYS_MAX))
+    }
+
+    /// As [`Value::from_body`], for a record or a list of records: more than [`crate::draft::RECORDS_MAX`] elements are an error, too, and the rest is not read.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn from_records(text: &[u8]) -> Result<Value, serde_json::Error> {
+        Self::tallied(text, &Tally { elements_max: crate::draft::RECORDS_MAX, ..Tally::new(BODY_CONTAINERS_MAX, BODY_KEYS_MAX) })
+    }
+
+    fn tallied(text: &[u8], tally: &Tally) -> Result<Value, serde_json::Error> {
         let mut deserializer = serde_json::Deserializer::from_slice(text);
-        let value = DeserializeSeed::deserialize(Seed { depth: 0, tally: &tally }, &mut deserializer)?;
+        let value = DeserializeSeed::deserialize(Seed { depth: 0, tally }, &mut deserializer)?;
         deserializer.end()?;
         Ok(value)
     }
@@ -155,6 +166,9 @@ pub const BODY_CONTAINERS_MAX: usize = 30_000;
 
 /// How many keys all objects of a body may have together: a thousand records with sixty fields each.
 pub const BODY_KEYS_MAX: usize = 60_000;
+
+/// How the error about too many records begins.
+pub(crate) const TOO_MANY_RECORDS: &str = "more than 1000 records";
 
 /// How the error about it begins.
 pub(crate) const TOO_MANY_KEYS: &str = "more than 60000 keys";
@@ -206,11 +220,13 @@ struct Tally {
     containers_max: usize,
     keys: Cell<usize>,
     keys_max: usize,
+    /// Of the list that all of the text is.
+    elements_max: usize,
 }
 
 impl Tally {
     fn new(containers_max: usize, keys_max: usize) -> Self {
-        Self { containers: Cell::new(0), containers_max, keys: Cell::new(0), keys_max }
+        Self { containers: Cell::new(0), containers_max, keys: Cell::new(0), keys_max, elements_max: usize::MAX }
     }
 }
 
@@ -299,6 +315,9 @@ impl<'de> Visitor<'de> for Seed<'_> {
         let inner = self.inner()?;
         let mut values = Vec::new();
         while let Some(value) = access.next_element_seed(inner)? {
+            if self.depth == 0 && values.len() >= self.tally.elements_max {
+                return Err(A::Error::custom(TOO_MANY_RECORDS));
+            }
             values.push(value);
         }
         Ok(Value::List(values))

@@ -11,6 +11,8 @@ mod drain;
 
 mod streams;
 
+mod head;
+
 mod tls;
 
 mod compression;

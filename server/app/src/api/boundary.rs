@@ -85,8 +85,10 @@ impl Methods {
     }
 
     fn allow(&self, path: &str) -> String {
-        let methods = |one: &FixedPath| one.operations.iter().map(|(method, _)| method.as_str()).collect::<Vec<_>>().join(", ");
-        self.find(path).map_or_else(|| "GET".to_owned(), methods)
+        // Whatever takes GET takes HEAD: so do the routes.
+        let named = |(method, _): &(String, Vec<String>)| if method == "GET" { "GET, HEAD".to_owned() } else { method.clone() };
+        let methods = |one: &FixedPath| one.operations.iter().map(named).collect::<Vec<_>>().join(", ");
+        self.find(path).map_or_else(|| "GET, HEAD".to_owned(), methods)
     }
 
     /// Refuses query parameters that the operation does not have, for `dryrun=true` must not be taken for nothing, and those that stand twice.
@@ -119,22 +121,27 @@ impl Methods {
     }
 }
 
-/// Refuses a query that is not UTF-8, which would otherwise be read as something else.
+/// Refuses a query that is not percent-encoded UTF-8, which would otherwise be read as something else.
 fn is_text(request: &Request) -> Result<(), Error> {
     let query = request.uri().query().unwrap_or_default();
     // What is not UTF-8 is read as this character, which a client may also send.
     let read_as = |text: &str| text.matches(char::REPLACEMENT_CHARACTER).count();
     let sent = |pair: &str| read_as(pair) + pair.to_ascii_uppercase().matches("%EF%BF%BD").count();
-    let mut wrong = query.split('&').filter_map(|pair| {
+    let wrong = query.split('&').find_map(|pair| {
         let (name, value) = url::form_urlencoded::parse(pair.as_bytes()).next()?;
-        (read_as(&name) + read_as(&value) > sent(pair)).then_some(name)
+        let message = match is_encoded(pair) {
+            false => format!("`{name}` has a `%` without two hexadecimal digits behind it"),
+            true if read_as(&name) + read_as(&value) > sent(pair) => format!("`{name}` is not UTF-8"),
+            true => return None,
+        };
+        Some(model::Violation::new(model::Pointer::field(&name), "query.value", message))
     });
-    match wrong.next() {
-        Some(name) => {
-            Err(Error::Query(model::Violation::new(model::Pointer::field(&name), "query.value", format!("`{name}` is not UTF-8")).into()))
-        }
-        None => Ok(()),
-    }
+    wrong.map_or(Ok(()), |violation| Err(Error::Query(violation.into())))
+}
+
+/// True if two hexadecimal digits stand behind every `%`.
+fn is_encoded(text: &str) -> bool {
+    text.split('%').skip(1).all(|rest| rest.as_bytes().get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)))
 }
 
 pub(super) struct Boundary<E> {

@@ -87,13 +87,16 @@ impl Codings {
     }
 }
 
-/// Refuses the body of a request that is compressed: a few bytes of it could be gigabytes.
+/// Refuses the body of a request that is compressed: a few bytes of it could be gigabytes. Hyper takes every `Transfer-Encoding` that ends with
+/// `chunked`, and undoes only that.
 pub(super) fn refuse_encoded(headers: &HeaderMap) -> Result<(), Error> {
-    let Some(coding) = headers.get(header::CONTENT_ENCODING) else { return Ok(()) };
-    if coding.as_bytes().eq_ignore_ascii_case(b"identity") {
-        return Ok(());
+    for (name, plain) in [(header::CONTENT_ENCODING, "identity"), (header::TRANSFER_ENCODING, "chunked")] {
+        let mut codings = headers.get_all(name).iter().map(|coding| coding.as_bytes().trim_ascii());
+        if let Some(coding) = codings.find(|coding| !coding.eq_ignore_ascii_case(plain.as_bytes())) {
+            return Err(Error::UnsupportedEncoding { encoding: String::from_utf8_lossy(coding).into_owned() });
+        }
     }
-    Err(Error::UnsupportedEncoding { encoding: String::from_utf8_lossy(coding.as_bytes()).into_owned() })
+    Ok(())
 }
 
 /// RFC 9110, section 12.5.3, as far as it matters: `gzip` is listed and not with the weight 0.

@@ -14,7 +14,7 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use poem::{
     Addr, Endpoint as _, Request, Response,
     endpoint::BoxEndpoint,
-    http::{HeaderValue, StatusCode, Version, header, uri::Scheme},
+    http::{HeaderValue, Method, StatusCode, Version, header, uri::Scheme},
     web::{LocalAddr, RemoteAddr},
 };
 use tokio::{
@@ -47,6 +47,7 @@ impl Endpoint {
     /// Answers one request.
     pub(crate) async fn respond(&self, request: hyper::Request<Incoming>, arrival: Arrival) -> hyper::Response<Answering> {
         let visit = arrival.connection.begin(request.version());
+        let is_head = request.method() == Method::HEAD;
         // It goes on as long as the story: a client that resets its streams at once must not begin ever more of them.
         let story = arrival.connection.story();
         let (early, told_early) = oneshot::channel();
@@ -81,7 +82,18 @@ impl Endpoint {
             // What its client sends next is the body or, if it keeps that to itself, another request: nobody can tell.
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        hyper::Response::from(response).map(|body| Answering { body, _visit: visit, _rest: rest })
+        let mut response = hyper::Response::from(response);
+        if is_head {
+            tell_length(&mut response);
+        }
+        response.map(|body| Answering { body, left_out: is_head, _visit: visit, _rest: rest })
+    }
+}
+
+/// Says how long the answer to GET would be, as far as that is known: hyper looks at what is sent, and that is nothing.
+fn tell_length(response: &mut hyper::Response<BoxBody<Bytes, io::Error>>) {
+    if let Some(length) = response.body().size_hint().exact().filter(|length| *length > 0) {
+        response.headers_mut().entry(header::CONTENT_LENGTH).or_insert(length.into());
     }
 }
 
@@ -201,6 +213,8 @@ impl Body for Arriving {
 /// The body of an answer. As long as it is there, the connection is being answered.
 pub(crate) struct Answering {
     body: BoxBody<Bytes, io::Error>,
+    /// The answer to HEAD ends with its head (RFC 9110, section 9.3.2). Hyper sees to that in HTTP/1 only.
+    left_out: bool,
     _visit: Visit,
     /// The body of the request, if its client waits to be asked for it.
     _rest: Option<Rest>,
@@ -211,11 +225,14 @@ impl Body for Answering {
     type Error = io::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        if self.left_out {
+            return Poll::Ready(None);
+        }
         Pin::new(&mut self.body).poll_frame(context)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.left_out || self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -48,6 +48,10 @@ async fn bombs_in_a_body() {
         ("one key again and again", format!("{{{}}}", vec![r#""a_text":"""#; 90_000].join(","))),
         ("one key twice inside", r#"{"a_json":{"x":1,"x":2}}"#.to_owned()),
         ("a list of lists", format!("[{}]", vec!["[]"; 300_000].join(","))),
+        ("a list of objects", format!("[{}]", vec!["{}"; 300_000].join(","))),
+        ("a list of numbers", format!("[{}]", vec!["1"; 500_000].join(","))),
+        ("lists inside", format!(r#"{{"a_json":[{}]}}"#, vec!["[]"; 300_000].join(","))),
+        ("objects inside", format!(r#"{{"a_json":[{}]}}"#, vec![r#"{"a":1}"#; 120_000].join(","))),
         ("a long text", format!(r#"{{"a_text":"{}"}}"#, "a".repeat(1_000_000))),
         ("a long escaped text", format!(r#"{{"a_text":"{}"}}"#, r"\u0061".repeat(170_000))),
     ];

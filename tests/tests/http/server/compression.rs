@@ -152,3 +152,22 @@ async fn a_compressed_body_is_refused_before_it_is_unpacked() {
     plain.send().await.expect(201);
     assert_eq!(texts(&admin).await, ["plain"]);
 }
+
+#[tokio::test]
+async fn a_body_that_is_packed_for_the_transfer_is_refused_too() {
+    let app = with(&[]).await;
+    let admin = app.admin().await;
+    notes(&admin).await;
+    let json = ("Content-Type", "application/json");
+    let coded = |coding: &'static str| ("Transfer-Encoding", coding);
+    let body = "c\r\n{\"text\":\"a\"}\r\n0\r\n\r\n";
+    for headers in [vec![json, coded("gzip, chunked")], vec![json, coded("gzip"), coded("chunked")], vec![json, coded("x,Chunked")]] {
+        let mut raw = raw(&app).await;
+        raw.send(request("POST", NOTES, &headers, body)).await.expect("sent");
+        raw.answer().await.problem(415, "body.unsupported_encoding");
+    }
+    let mut raw = raw(&app).await;
+    raw.send(request("POST", NOTES, &[json, coded("Chunked")], body)).await.expect("sent");
+    assert_eq!(raw.answer().await.status, 201);
+    assert_eq!(texts(&admin).await, ["a"]);
+}

@@ -5,7 +5,7 @@ use tests::{Raw, TestApp, request};
 use super::{NOTES, notes, with};
 
 /// The preface, settings, and the acknowledgement of the server's.
-const HTTP_2: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0\0\0\0\x04\x01\0\0\0\0";
+pub(super) const HTTP_2: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0\0\0\0\x04\x01\0\0\0\0";
 
 /// GET /livez with the static table of HPACK: :method GET, :scheme http, :path, :authority.
 const LIVEZ: &[u8] = b"\0\0\x0d\x01\x05\0\0\0\x01\x82\x86\x04\x06/livez\x41\x01x";
@@ -13,7 +13,7 @@ const LIVEZ: &[u8] = b"\0\0\x0d\x01\x05\0\0\0\x01\x82\x86\x04\x06/livez\x41\x01x
 const GOAWAY: u8 = 7;
 
 /// Stops the server beside what goes on.
-fn stopping(mut app: TestApp) -> std::thread::JoinHandle<(std::process::ExitStatus, String)> {
+pub(super) fn stopping(mut app: TestApp) -> std::thread::JoinHandle<(std::process::ExitStatus, String)> {
     std::thread::spawn(move || {
         let status = app.stop();
         (status, app.output())
