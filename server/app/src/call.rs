@@ -1,5 +1,7 @@
 //! One request on its way through the stories: who asks, when, and the picture of the world that it sees from beginning to end.
 
+mod under_way;
+
 use std::{
     collections::HashMap,
     net::IpAddr,
@@ -17,6 +19,7 @@ use store::{Run, Transaction};
 use tokio::sync::OwnedRwLockWriteGuard;
 
 use crate::{App, Error, decisions::Refused, once::Pledge, outbox, world::World};
+pub(crate) use under_way::{Doing, Kept, UnderWay};
 
 /// One request. Cheap to clone; everything in it stays the same until the answer.
 #[derive(Clone)]
@@ -48,6 +51,8 @@ pub(crate) struct Attempt {
     pub(crate) instances: Instances,
     /// What is to be done once it has committed.
     pub(crate) aftermath: Arc<Aftermath>,
+    /// The records that are being written, along the whole chain of writes that rules make.
+    pub(crate) under_way: Arc<UnderWay>,
     runs: Mutex<HashMap<(String, String, bool), u64>>,
     written_bytes: AtomicUsize,
 }
@@ -104,7 +109,19 @@ impl Call {
         let caller = Arc::new(world.policies.with_roles(caller));
         let moment = Utc::now();
         let (app, now) = (Arc::clone(app), datetime_text(moment).into());
-        Self { app, world, caller, address: None, session: None, now, moment, id: id.into(), depth: 0, attempt: Arc::default(), pledge: None }
+        Self {
+            app,
+            world,
+            caller,
+            address: None,
+            session: None,
+            now,
+            moment,
+            id: id.into(),
+            depth: 0,
+            attempt: Arc::default(),
+            pledge: None,
+        }
     }
 
     /// A request of the server itself: bundles and the operator's command line.

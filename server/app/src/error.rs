@@ -119,6 +119,9 @@ pub enum Error {
     /// The request that first had this key is not answered yet.
     #[error("a request with this `Idempotency-Key` is under way; send it again")]
     UnderThisKey,
+    /// A request with this key has begun, and nobody knows what became of it.
+    #[error("a request with this `Idempotency-Key` was begun, and its answer was lost; look whether it happened, and use another key")]
+    Unanswered,
     /// Policies are asked for that are not in force in time.
     #[error("the policies of epoch {epoch} are not in force here yet; try again")]
     EpochNotReached {
@@ -183,6 +186,33 @@ pub enum Error {
         collection: String,
         /// with which relation
         field: String,
+    },
+    /// Another collection has a relation to the one that should be dropped.
+    #[error("the field `{field}` of the collection `{collection}` points to this collection; take the field out first")]
+    PointedTo {
+        /// whose relation
+        collection: String,
+        /// its name
+        field: String,
+    },
+    /// More hangs on a record than one deletion may take along.
+    #[error(
+        "more hangs on this record than one deletion takes along: {records} records, over {relations} relations in a row; delete some of \
+         them first"
+    )]
+    TooManyDependents {
+        /// how many records it takes along
+        records: usize,
+        /// over how many relations in a row
+        relations: usize,
+    },
+    /// A rule writes to a record whose own write is what made it run. Rules hear of it; no client does.
+    #[error("the record `{id}` of `{collection}` is being written by what made this rule run: change it with the rule's patch")]
+    BeingWritten {
+        /// whose record
+        collection: String,
+        /// its id
+        id: String,
     },
     /// Other transactions kept coming first.
     #[error("too many writers want the same records; try again")]
@@ -286,6 +316,22 @@ impl Error {
             Error::NotUnique(violations) => Error::NotUnique(to(violations)),
             Error::FieldsDenied(violations) => Error::FieldsDenied(to(violations)),
             Error::Decided { decision, error } => Error::Decided { decision, error: Box::new(error.relocated(to)) },
+            error => error,
+        }
+    }
+
+    /// The same for somebody who has not sent the record that it is about: nothing points into what they sent, and the words say where it is,
+    /// such as ``in `logs` ``.
+    pub(crate) fn elsewhere(self, place: &str) -> Self {
+        let told = |message: String| format!("{place}: {message}");
+        let all = |violations: Violations| {
+            let one = |one: Violation| Violation { pointer: Pointer::root(), message: told(one.message), ..one };
+            Violations(violations.0.into_iter().map(one).collect())
+        };
+        match self.relocated(all) {
+            Error::Refused { plugin, kind, message, violations } => {
+                Error::Refused { plugin, kind, message: told(message), violations: all(violations) }
+            }
             error => error,
         }
     }

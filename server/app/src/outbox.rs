@@ -37,6 +37,7 @@ pub(crate) use row::{Written, after_commit, effect};
 #[cfg(test)]
 pub(crate) use schedule::take_slots;
 pub(crate) use store::outbox::Row;
+pub(crate) use webhook::{SECRET_SETTING, are_secrets as are_webhook_secrets};
 pub use worker::run;
 
 /// The longest pause between two attempts.

@@ -17,6 +17,8 @@ mod change;
 
 mod look;
 
+mod secrets;
+
 mod settings;
 
 mod order;
@@ -33,6 +35,7 @@ pub use look::{get, get_with_source, installed, list};
 pub use order::{OrderDraft, get as rule_order, put as order_rules};
 pub(crate) use rulebook::Bound;
 pub use rulebook::Rulebook;
+pub(crate) use secrets::{REDACTED, Secrets};
 pub use settings::{get as settings_of, put as set};
 pub(crate) use vault::Vault;
 

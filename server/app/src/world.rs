@@ -21,10 +21,10 @@ use crate::{
     call::Call,
     config::Config,
     decisions::Decisions,
+    once::InFlight,
     outbox::Outbox,
     plugins::{Rulebook, Vault},
     rates::Rates,
-    once::InFlight,
     watch::Watch,
 };
 use files::Files;

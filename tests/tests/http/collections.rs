@@ -317,8 +317,8 @@ async fn an_empty_collection_is_dropped_without_force() {
 async fn a_collection_that_others_point_into_stays() {
     let (_app, admin) = posts(&[]).await;
     admin.collection("comments", json!([{"name": "post", "type": "relation", "collection": "posts"}])).await;
-    let problem = admin.delete(&format!("{POSTS}?force=true")).await.any_problem();
-    assert!([409, 422].contains(&problem.answer.status), "{}", problem.answer);
+    let problem = admin.delete(&format!("{POSTS}?force=true")).await.problem(409, "collection.referenced");
+    assert!(problem.message().contains("`post` of the collection `comments`"), "{}", problem.answer);
     admin.get(POSTS).await.expect(200);
 }
 

@@ -18,6 +18,8 @@ mod rights;
 
 mod rules;
 
+mod secrets;
+
 mod signature;
 
 mod webhooks;

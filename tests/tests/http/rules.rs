@@ -22,6 +22,8 @@ mod hundred;
 
 mod same;
 
+mod nested;
+
 const NOTES: &str = "/api/records/notes";
 
 /// How large a test is.

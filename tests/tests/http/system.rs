@@ -219,6 +219,7 @@ async fn wrong_methods_name_the_right_ones() {
         let mut found: Vec<&str> = header.split(',').map(str::trim).filter(|one| !["HEAD", "OPTIONS"].contains(one)).collect();
         found.sort_unstable();
         assert_eq!(found, allowed, "{}", problem.answer);
+        assert_eq!(header.contains("HEAD"), allowed.contains(&"GET"), "{}", problem.answer);
     }
 }
 
@@ -322,6 +323,10 @@ async fn parameters_of_the_management_api_are_read_like_those_of_records() {
         (Method::GET, "/api/imports?cursor=zz", "/cursor query.cursor"),
         (Method::GET, "/api/deliveries?cursor=zz", "/cursor query.cursor"),
         (Method::GET, "/api/records/keep?text=%ff", "/text query.value"),
+        (Method::GET, "/api/records/keep?text=%zz", "/text query.value"),
+        (Method::GET, "/api/records/keep?limit=1&text=%", "/text query.value"),
+        (Method::GET, "/api/records/keep?text=%4", "/text query.value"),
+        (Method::GET, "/api/policies?limit=%+1", "/limit query.value"),
         (Method::DELETE, "/api/records/keep?filter=text%20!=%20%22%C3%28%22&max=10", "/filter query.value"),
     ] {
         let refused = admin.request(method, path).json(&json!({"description": "changed"})).send().await;

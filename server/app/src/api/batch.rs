@@ -22,6 +22,6 @@ impl Endpoint for Batch {
         let [] = parameters(&request, [])?;
         let body = json(&mut request, &call).await?;
         let terms = terms(&call, &request, &body)?;
-        Ok(told(&batch::batch(&call, &body, terms.once.as_ref()).await?)?)
+        Ok(told(&batch::batch(&call, &body, &terms).await?)?)
     }
 }

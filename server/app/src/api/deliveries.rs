@@ -90,7 +90,7 @@ impl DeliveriesApi {
         let cursor = behind("cursor", cursor.0, is_id)?;
         let search = outbox::Search { state: given(state.0), plugin: given(plugin.0), kind: given(kind.0), cursor, limit };
         let page = outbox::list(&call, search.clone()).await?;
-        let shown: Vec<_> = page.deliveries.iter().map(summary).collect();
+        let shown: Vec<_> = page.deliveries.iter().map(|delivery| summary(&call, delivery)).collect();
         Ok(Reply::new(&shown)?.followed_by(page.next.map(|next| path_of(search, &next))))
     }
 
@@ -111,19 +111,19 @@ impl DeliveriesApi {
     /// See one delivery.
     #[oai(path = "/deliveries/:id", method = "get", operation_id = "deliveries_read")]
     async fn read(&self, call: Call, id: Path<String>) -> poem::Result<Reply<Delivery>> {
-        Ok(Reply::new(&shown(&outbox::get(&call, &id.0).await?))?)
+        Ok(Reply::new(&shown(&call, &outbox::get(&call, &id.0).await?))?)
     }
 
     /// Have a delivery that is done or given up done once more.
     #[oai(path = "/deliveries/:id/replay", method = "post", operation_id = "deliveries_replay")]
     async fn replay(&self, call: Call, id: Path<String>) -> poem::Result<Reply<Delivery>> {
-        Ok(Reply::new(&shown(&outbox::replay(&call, &id.0).await?))?)
+        Ok(Reply::new(&shown(&call, &outbox::replay(&call, &id.0).await?))?)
     }
 
     /// Remove a delivery that nobody works on. One that waits is never done then.
     #[oai(path = "/deliveries/:id", method = "delete", operation_id = "deliveries_remove")]
     async fn remove(&self, call: Call, id: Path<String>) -> poem::Result<Reply<Delivery>> {
-        Ok(Reply::new(&shown(&outbox::remove(&call, &id.0).await?))?)
+        Ok(Reply::new(&shown(&call, &outbox::remove(&call, &id.0).await?))?)
     }
 
     /// See the secret with which receivers check the webhooks of a plugin (Standard Webhooks).
@@ -152,19 +152,19 @@ fn path_of(search: outbox::Search, next: &str) -> String {
 /// Headers whose values say nothing of use to others.
 const HEADERS_SHOWN: [&str; 3] = ["accept", "content-type", "user-agent"];
 
-fn shown(delivery: &store::outbox::Delivery) -> serde_json::Value {
-    let mut shown = summary(delivery);
+fn shown(call: &Call, delivery: &store::outbox::Delivery) -> serde_json::Value {
+    let mut shown = summary(call, delivery);
     let mut payload: serde_json::Value = serde_json::from_str(&delivery.row.payload).unwrap_or_default();
     let headers = payload.get_mut("headers").filter(|_| delivery.row.kind == "webhook").and_then(serde_json::Value::as_object_mut);
     for (_, value) in headers.into_iter().flatten().filter(|(name, _)| !HEADERS_SHOWN.contains(&name.as_str())) {
         *value = "***".into();
     }
-    shown["payload"] = payload;
+    shown["payload"] = without_secrets(call, delivery, payload);
     shown
 }
 
 /// The caller that wrote is left out: its attributes may hold more than whoever looks at deliveries should see.
-fn summary(delivery: &store::outbox::Delivery) -> serde_json::Value {
+fn summary(call: &Call, delivery: &store::outbox::Delivery) -> serde_json::Value {
     let row = &delivery.row;
     let mut shown = serde_json::json!({
         "id": row.id,
@@ -182,8 +182,16 @@ fn summary(delivery: &store::outbox::Delivery) -> serde_json::Value {
     });
     for (name, value) in [("key", &row.key), ("error", &delivery.error), ("ended", &delivery.ended)] {
         if let Some(value) = value {
-            shown[name] = value.as_str().into();
+            shown[name] = without_secrets(call, delivery, value.as_str().into());
         }
     }
     shown
+}
+
+/// What a plugin has sent out is for the receiver. Whoever looks at deliveries sees no more of its secrets than in its log.
+fn without_secrets(call: &Call, delivery: &store::outbox::Delivery, value: serde_json::Value) -> serde_json::Value {
+    match call.world.plugins.secrets(&delivery.row.plugin) {
+        Some(secrets) => secrets.without_in(value),
+        None => value,
+    }
 }

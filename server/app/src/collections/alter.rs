@@ -66,6 +66,9 @@ pub async fn begin(call: &Call, name: &str, alteration: Alteration, manner: Mann
     call.authorize(Action::Update, OBJECT)?;
     let (call, alone) = call.exclusive().await?;
     call.authorize(Action::Update, OBJECT)?;
+    // What is only tried does not happen, and nothing is kept of it.
+    let pledge = call.pledge.clone().filter(|_| manner != Manner::DryRun);
+    let call = Call { pledge, ..call };
     let change = Change::new(&call, name, alteration)?;
     if change.before.marks().is_some() {
         progress::release_dead(&call, &change.before).await?;

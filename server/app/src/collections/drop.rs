@@ -19,7 +19,7 @@ pub async fn drop(call: &Call, name: &str, force: bool) -> Result<Collection, Er
     }
     for other in call.world.catalog.values().filter(|other| other.name() != name) {
         if let Some(field) = other.fields().find(|field| field.collection.as_deref() == Some(name)) {
-            return Err(Error::Referenced { collection: other.name().to_owned(), field: field.name.clone() });
+            return Err(Error::PointedTo { collection: other.name().to_owned(), field: field.name.clone() });
         }
     }
     if collection.marks().is_some() {

@@ -2,11 +2,12 @@
 //! `webhook-signature`). No redirects, no proxies of the environment, short of time and of patience for long answers.
 
 use std::{
+    ops::RangeInclusive,
     sync::{Arc, OnceLock},
     time::Duration,
 };
 
-use base64::{Engine, prelude::BASE64_STANDARD};
+use base64::{DecodeError, Engine, prelude::BASE64_STANDARD};
 use chrono::Utc;
 use hmac::{Hmac, Mac};
 use plugins::Webhook;
@@ -22,7 +23,7 @@ use super::{
     row,
     worker::Done,
 };
-use crate::plugins::Installed;
+use crate::plugins::{Installed, Secrets};
 
 const CONNECTING_WITHIN: Duration = Duration::from_secs(5);
 const WITHIN: Duration = Duration::from_secs(15);
@@ -34,9 +35,12 @@ const ANSWER_SHOWN_BYTES: usize = 500;
 /// How a secret begins that receivers are given.
 const SECRET_PREFIX: &str = "whsec_";
 
+/// Bytes of a secret, as Standard Webhooks says.
+const SECRET_BYTES: RangeInclusive<usize> = 24..=64;
+
 /// A setting of this name holds the secrets of a plugin that shall not have a derived one: one, or two while they are changed, with a space
 /// between.
-const SECRET_SETTING: &str = "webhook_secret";
+pub(crate) const SECRET_SETTING: &str = "webhook_secret";
 
 /// The way out for webhooks.
 pub(super) struct Sender {
@@ -98,6 +102,12 @@ pub(super) fn set_secrets(installed: &Installed) -> Option<Vec<SecretString>> {
     (!secrets.is_empty()).then_some(secrets)
 }
 
+/// True for what webhooks can be signed with: secrets as Standard Webhooks says, with a space between.
+pub(crate) fn are_secrets(text: &str) -> bool {
+    let mut secrets = text.split_whitespace().peekable();
+    secrets.peek().is_some() && secrets.all(|secret| key_of(secret).is_ok_and(|key| SECRET_BYTES.contains(&key.len())))
+}
+
 pub(super) async fn deliver(app: &App, installed: &Installed, delivery: &Delivery) -> Result<Done, Failed> {
     let row = &delivery.row;
     let webhook: Webhook = serde_json::from_str(&row.payload).map_err(row::internal)?;
@@ -114,10 +124,10 @@ pub(super) async fn deliver(app: &App, installed: &Installed, delivery: &Deliver
         return Err(Failed::Crowded(format!("`{place}` has not answered to others yet")));
     };
     let request = request(sender.client(reach).map_err(Failed::Again)?, url, &webhook, &row.id, &secrets)?;
-    let answer = request.send().await.map_err(|error| Failed::Again(cause(&error)))?;
+    let answer = request.send().await.map_err(|error| Failed::Again(format!("`{place}`: {}", cause(&error.without_url()))))?;
     match answer.status().is_success() {
         true => Ok(Done::Sent),
-        false => Err(refused(answer).await),
+        false => Err(refused(answer, &installed.secrets).await),
     }
 }
 
@@ -140,10 +150,10 @@ fn request(client: &Client, url: Url, webhook: &Webhook, id: &str, secrets: &[Se
 }
 
 /// `410 Gone` means that the receiver wants no more of this (Standard Webhooks); everything else may get better, and some say when.
-async fn refused(answer: Response) -> Failed {
+async fn refused(answer: Response, secrets: &Secrets) -> Failed {
     let (status, later) = (answer.status(), retry_after(&answer));
     let moved = if status.is_redirection() { ", and redirects are not followed" } else { "" };
-    let error = format!("answered {status}{moved}: {}", beginning(answer).await);
+    let error = format!("answered {status}{moved}: {}", beginning(answer, secrets).await);
     match later {
         _ if status == StatusCode::GONE => Failed::ForGood(error),
         Some(later) => Failed::After(later, error),
@@ -158,7 +168,7 @@ fn retry_after(answer: &Response) -> Option<Duration> {
     Some(Duration::from_secs(seconds).min(RETRY_MAX))
 }
 
-async fn beginning(mut answer: Response) -> String {
+async fn beginning(mut answer: Response, secrets: &Secrets) -> String {
     let mut bytes = Vec::new();
     while let Ok(Some(chunk)) = answer.chunk().await {
         bytes.extend_from_slice(&chunk);
@@ -166,8 +176,10 @@ async fn beginning(mut answer: Response) -> String {
             break;
         }
     }
-    bytes.truncate(ANSWER_SHOWN_BYTES);
-    String::from_utf8_lossy(&bytes).into_owned()
+    // Secrets first: half of one would not be found.
+    let (mut text, _) = secrets.without(String::from_utf8_lossy(&bytes).into_owned());
+    text.truncate(text.floor_char_boundary(ANSWER_SHOWN_BYTES));
+    text
 }
 
 /// What is behind an error of the client; it says only "error sending request" itself.
@@ -183,10 +195,12 @@ pub(super) fn cause(error: &reqwest::Error) -> String {
 
 /// `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, as Standard Webhooks says.
 pub(super) fn signature(secret: &SecretString, id: &str, timestamp: &str, body: &str) -> Result<String, String> {
-    let secret = secret.expose_secret();
-    let key = secret.strip_prefix(SECRET_PREFIX).unwrap_or(secret);
-    let key = BASE64_STANDARD.decode(key).map_err(|error| error.to_string())?;
+    let key = key_of(secret.expose_secret()).map_err(|error| error.to_string())?;
     let mut mac = Hmac::<Sha256>::new_from_slice(&key).map_err(|error| error.to_string())?;
     mac.update(format!("{id}.{timestamp}.{body}").as_bytes());
     Ok(format!("v1,{}", BASE64_STANDARD.encode(mac.finalize().into_bytes())))
+}
+
+fn key_of(secret: &str) -> Result<Vec<u8>, DecodeError> {
+    BASE64_STANDARD.decode(secret.strip_prefix(SECRET_PREFIX).unwrap_or(secret))
 }

@@ -262,6 +262,10 @@ async fn retry_or_give_up(app: &App, delivery: &Delivery, failed: Failed) -> Res
         Failed::After(pause, error) => (error, left.then_some(pause), attempts),
         Failed::ForGood(error) => (error, None, attempts),
     };
+    // Secrets first: half of one would not be found.
+    if let Some(secrets) = app.world().plugins.secrets(&row.plugin) {
+        error = secrets.without(error).0;
+    }
     error.truncate(error.floor_char_boundary(ERROR_MAX_BYTES));
     let Some(again) = again else {
         tracing::error!(delivery = row.id, plugin = row.plugin, kind = row.kind, attempts, error, "a delivery was given up");

@@ -18,7 +18,7 @@ use super::{
     install::stored_grants,
     load, look,
     rulebook::Entry,
-    unknown,
+    settings, unknown,
 };
 use crate::{Error, call::Call, world};
 
@@ -223,10 +223,11 @@ pub(super) async fn prune(transaction: &Transaction, row: &PluginRow) -> Result<
     Ok(())
 }
 
-/// Ends a change: the row is written with all else of the transaction, and what it means is in force when this is done, here and soon on the
-/// other nodes.
+/// Ends a change: the row is written with all else of the transaction, settings that are secrets from now on are encrypted, and what all that
+/// means is in force when this is done, here and soon on the other nodes.
 pub(super) async fn commit(call: &Call, transaction: Transaction, row: PluginRow) -> Result<(), Error> {
     store::plugins::put(&transaction, &row).await?;
+    settings::seal(call, &transaction, &row).await?;
     world::advance(&transaction, call).await?;
     transaction.commit().await?;
     call.app.refresh().await

@@ -2,6 +2,7 @@
 
 use plugins::{Grants, Ground, Manifest, Plugin};
 
+use super::secrets::Secrets;
 use crate::{Error, world::Catalog};
 
 /// What to expect of a version.
@@ -22,6 +23,8 @@ pub struct Installed {
     pub(crate) manifest: Manifest,
     pub(crate) digest: String,
     pub(crate) ground: Ground,
+    /// What of its settings nobody else may see.
+    pub(crate) secrets: Secrets,
     pub(crate) enabled: bool,
     /// True for a version that is only watched.
     pub(crate) shadow: bool,

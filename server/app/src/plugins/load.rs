@@ -17,7 +17,8 @@ use store::{
 use super::{
     installed::{Installed, State, label},
     rulebook::{Entry, Rulebook},
-    settings,
+    secrets::Secrets,
+    settings::{self, Opened},
     vault::Vault,
 };
 use crate::{Error, call::Call};
@@ -208,13 +209,15 @@ impl Loader<'_> {
             manifest,
             digest: chosen.digest.to_owned(),
             ground: Ground::default(),
+            secrets: Secrets::default(),
             enabled: row.enabled,
             shadow: chosen.shadow,
             revision: row.revision,
         };
         let grants = chosen.version.map(|version| serde_json::from_str::<Grants>(&version.grants));
-        let settings = settings::opened(self.vault, &installed.manifest, chosen.settings);
-        let reason = match (grants, settings) {
+        let Opened { values, secrets } = settings::opened(self.vault, &installed.manifest, chosen.settings);
+        installed.secrets = secrets;
+        let reason = match (grants, values) {
             (Some(Ok(grants)), Ok(settings)) => {
                 installed.ground = Ground { grants: Arc::new(grants), settings: Arc::new(settings), ..Ground::default() };
                 None

@@ -22,7 +22,7 @@ pub struct OrderDraft {
 #[derive(Debug, Serialize)]
 pub struct RuleOrder {
     collection: String,
-    /// What somebody has listed.
+    /// What somebody has listed, of what is there.
     order: Vec<String>,
     /// All rules, as they run.
     rules: Vec<OrderedRule>,
@@ -88,18 +88,20 @@ fn check(call: &Call, collection: &str, order: &[String]) -> Result<(), Error> {
 }
 
 fn shown(call: &Call, collection: &str) -> RuleOrder {
-    let order = call.world.plugins.order(collection).to_vec();
+    let listed = call.world.plugins.order(collection);
     let rule = |bound: Bound| {
         let (name, declaration) = (bound.name(), bound.declaration()?);
         Some(OrderedRule {
             hook: declaration.hook,
             operations: declaration.operations.iter().copied().collect(),
             order: declaration.order,
-            listed: order.contains(&name),
+            listed: listed.contains(&name),
             enabled: bound.installed.enabled,
             rule: name,
         })
     };
-    let rules = call.world.plugins.in_order(collection).into_iter().filter_map(rule).collect();
+    let rules: Vec<OrderedRule> = call.world.plugins.in_order(collection).into_iter().filter_map(rule).collect();
+    // A rule that is gone keeps its place in case it comes back. Shown here, the answer could not be sent back.
+    let order = listed.iter().filter(|name| rules.iter().any(|rule| rule.rule == **name)).cloned().collect();
     RuleOrder { collection: collection.to_owned(), rules, order }
 }

@@ -10,7 +10,7 @@ use std::{
 use plugins::{Hook, Operation, RuleDeclaration};
 use store::plugins::{PluginRow, versions::VersionRow};
 
-use super::{installed::Installed, load::Shelf};
+use super::{installed::Installed, load::Shelf, secrets::Secrets};
 
 /// A rule of an installed plugin.
 #[derive(Clone)]
@@ -133,6 +133,11 @@ impl Rulebook {
     /// Everything about the plugin of that name.
     pub(crate) fn entry(&self, name: &str) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.row.name == name)
+    }
+
+    /// The secrets of the plugin of that name, as the version knows them that runs, or else the one that is watched.
+    pub(crate) fn secrets(&self, name: &str) -> Option<&Secrets> {
+        Some(&self.entry(name)?.foremost()?.secrets)
     }
 
     /// Every plugin, the oldest installation first.

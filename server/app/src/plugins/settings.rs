@@ -7,12 +7,35 @@ use model::{Action, Pointer, Violations};
 use plugins::{Manifest, SettingDeclaration};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
+use store::{
+    Transaction,
+    plugins::{
+        PluginRow,
+        versions::{self, VersionRow},
+    },
+};
 
-use super::{OBJECT, change, rulebook::Entry, unknown, vault::Vault};
-use crate::{Error, call::Call};
+use super::{
+    OBJECT, change,
+    rulebook::Entry,
+    secrets::{SECRET_MIN_BYTES, Secrets},
+    unknown,
+    vault::Vault,
+};
+use crate::{Error, call::Call, outbox};
 
 /// Bytes that a value may have: enough for a private key.
 const VALUE_MAX_BYTES: usize = 16 << 10;
+
+/// Why, and how else to be rid of one.
+const SECRET_SHORT: &str = "because a shorter one cannot be taken out of logs; null takes it away";
+
+/// What somebody hears whose secrets for webhooks are none.
+const WEBHOOK_SECRET: &str = "this is what webhooks are signed with (Standard Webhooks): `whsec_` and the base64 of 24 to 64 random bytes; \
+     two with a space between while they are changed; null for the one that the server derives";
+
+/// Values as they are stored, by the names of the settings.
+type Values = BTreeMap<String, Stored>;
 
 /// A value as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +45,14 @@ enum Stored {
     Plain(String),
     /// Encrypted.
     Sealed(String),
+}
+
+/// What becomes of the stored settings of a version.
+pub(super) struct Opened {
+    /// What the version gets to see, or why it cannot.
+    pub(super) values: Result<BTreeMap<String, String>, String>,
+    /// What nobody else gets to see.
+    pub(super) secrets: Secrets,
 }
 
 /// A setting as the API shows it.
@@ -58,17 +89,17 @@ pub async fn get(call: &Call, name: &str) -> Result<Vec<Setting>, Error> {
 /// know it; null takes a secret away, too.
 ///
 /// # Errors
-/// The policies, no such plugin, names that it does not declare, or values that are no text.
+/// The policies, no such plugin, names that it does not declare, or values that cannot be.
 pub async fn put(call: &Call, name: &str, draft: BTreeMap<String, Json>) -> Result<Vec<Setting>, Error> {
     call.authorize(Action::Update, OBJECT)?;
     let (call, _alone) = &call.exclusive().await?;
     call.authorize(Action::Update, OBJECT)?;
     let entry = call.world.plugins.entry(name).ok_or_else(|| unknown(name))?;
-    let declared = declared(entry);
-    let draft = checked(&declared, draft)?;
     let before = store::plugins::settings::get(&call.app.store, name).await?;
     // What cannot be read is of no use to anybody.
     let mut stored = parse(before.as_deref()).unwrap_or_default();
+    let declared = declared(entry, &stored);
+    let draft = checked(&declared, draft)?;
     for setting in declared.values() {
         match draft.get(&setting.name) {
             Some(Some(value)) => {
@@ -78,13 +109,13 @@ pub async fn put(call: &Call, name: &str, draft: BTreeMap<String, Json>) -> Resu
                 };
                 stored.insert(setting.name.clone(), value);
             }
-            None if setting.secret || matches!(stored.get(&setting.name), Some(Stored::Sealed(_))) => {}
+            None if setting.secret => {}
             None | Some(None) => {
                 stored.remove(&setting.name);
             }
         }
     }
-    let text = serde_json::to_string(&stored).map_err(|error| Error::Internal(error.to_string()))?;
+    let text = written(&stored)?;
     let transaction = call.app.store.begin().await?;
     store::plugins::settings::put(&transaction, name, &text).await?;
     change::commit(call, transaction, change::touched(entry)).await?;
@@ -94,10 +125,45 @@ pub async fn put(call: &Call, name: &str, draft: BTreeMap<String, Json>) -> Resu
     Ok(shown(&call.app.vault, entry, Some(&text)))
 }
 
-/// What each setting that the versions in use declare is about. What the one declares that runs, holds.
-fn declared(entry: &Entry) -> BTreeMap<String, SettingDeclaration> {
+/// Encrypts what is stored as it was given and is a secret to a version that is in use from now on.
+pub(super) async fn seal(call: &Call, transaction: &Transaction, row: &PluginRow) -> Result<(), Error> {
+    let text = store::plugins::settings::get(transaction, &row.name).await?;
+    let mut stored = parse(text.as_deref()).unwrap_or_default();
+    if stored.values().all(is_sealed) {
+        return Ok(());
+    }
+    let versions = versions::of(transaction, &row.name).await?;
+    let is_in_use = |version: &VersionRow| [&row.active, &row.shadow].into_iter().flatten().any(|digest| *digest == version.digest);
+    let in_use = versions.iter().filter(|version| is_in_use(version));
+    let manifests = in_use.filter_map(|version| serde_json::from_str::<Manifest>(&version.manifest).ok());
+    let secrets = manifests.flat_map(|manifest| manifest.settings).filter(|setting| setting.secret);
+    let secrets: BTreeSet<String> = secrets.map(|setting| setting.name).collect();
+    for (name, value) in stored.iter_mut().filter(|(name, _)| secrets.contains(*name)) {
+        let Stored::Plain(plain) = &*value else { continue };
+        if plain.len() < SECRET_MIN_BYTES {
+            tracing::warn!(request = %call.id, plugin = row.name, setting = name, "a secret is too short to be taken out of logs");
+        }
+        *value = Stored::Sealed(call.app.vault.seal(&row.name, name, plain)?);
+    }
+    Ok(store::plugins::settings::put(transaction, &row.name, &written(&stored)?).await?)
+}
+
+/// What each setting that the versions in use declare is about. What the one declares that runs, holds; but a secret is what either of them
+/// calls one, or what is stored as one.
+fn declared(entry: &Entry, stored: &Values) -> BTreeMap<String, SettingDeclaration> {
     let both = [&entry.shadow, &entry.active].into_iter().flatten();
-    both.flat_map(|installed| &installed.manifest().settings).map(|setting| (setting.name.clone(), setting.clone())).collect()
+    let mut declared: BTreeMap<String, SettingDeclaration> = BTreeMap::new();
+    for setting in both.flat_map(|installed| &installed.manifest().settings) {
+        let is_secret = setting.secret
+            || stored.get(&setting.name).is_some_and(is_sealed)
+            || declared.get(&setting.name).is_some_and(|other| other.secret);
+        declared.insert(setting.name.clone(), SettingDeclaration { secret: is_secret, ..setting.clone() });
+    }
+    declared
+}
+
+fn is_sealed(stored: &Stored) -> bool {
+    matches!(stored, Stored::Sealed(_))
 }
 
 fn checked(
@@ -105,6 +171,7 @@ fn checked(
     draft: BTreeMap<String, Json>,
 ) -> Result<BTreeMap<String, Option<String>>, Error> {
     let (mut violations, mut values) = (Violations::default(), BTreeMap::new());
+    let is_secret = |name: &str| declared.get(name).is_some_and(|setting| setting.secret);
     for (name, value) in draft {
         let pointer = Pointer::field(&name);
         match value {
@@ -113,6 +180,12 @@ fn checked(
             }
             Json::String(value) if value.len() > VALUE_MAX_BYTES => {
                 violations.add(pointer, "plugin.setting_length", format!("a setting has at most {VALUE_MAX_BYTES} bytes"));
+            }
+            Json::String(value) if name == outbox::SECRET_SETTING && !outbox::are_webhook_secrets(&value) => {
+                violations.add(pointer, "plugin.setting_value", WEBHOOK_SECRET.to_owned());
+            }
+            Json::String(value) if is_secret(&name) && value.len() < SECRET_MIN_BYTES => {
+                violations.add(pointer, "plugin.setting_length", format!("a secret has at least {SECRET_MIN_BYTES} bytes, {SECRET_SHORT}"));
             }
             Json::String(value) => {
                 values.insert(name, Some(value));
@@ -131,7 +204,10 @@ fn checked(
 /// The settings without what nobody may see.
 pub(super) fn shown(vault: &Vault, entry: &Entry, text: Option<&str>) -> Vec<Setting> {
     let parsed = parse(text);
-    let declared = declared(entry).into_values();
+    let declared = match &parsed {
+        Ok(stored) => declared(entry, stored),
+        Err(_) => declared(entry, &Values::new()),
+    };
     let one = |declared: SettingDeclaration| {
         let SettingDeclaration { name, secret, default, description } = declared;
         let stored = parsed.as_ref().ok().and_then(|stored| stored.get(&name));
@@ -140,18 +216,26 @@ pub(super) fn shown(vault: &Vault, entry: &Entry, text: Option<&str>) -> Vec<Set
             Some(Err(reason)) => Some(reason.clone()),
             _ => parsed.as_ref().err().cloned(),
         };
-        let secret = secret || matches!(stored, Some(Stored::Sealed(_)));
         let value = opened.and_then(Result::ok).filter(|_| !secret);
         Setting { secret, set: stored.is_some(), value, default, description, problem, name }
     };
-    declared.map(one).collect()
+    declared.into_values().map(one).collect()
 }
 
-/// What a version gets to see: values of the settings that it declares.
-pub(super) fn opened(vault: &Vault, manifest: &Manifest, text: Option<&str>) -> Result<BTreeMap<String, String>, String> {
-    let declared: BTreeSet<&str> = manifest.settings.iter().map(|setting| setting.name.as_str()).collect();
-    let stored = parse(text)?.into_iter().filter(|(name, _)| declared.contains(name.as_str()));
-    stored.map(|(name, stored)| Ok((name.clone(), open(vault, &manifest.name, &name, &stored)?))).collect()
+/// Opens what is stored for a version. What is encrypted is a secret, whatever this version says of it: to another version it was one, and may
+/// be in what that one has sent.
+pub(super) fn opened(vault: &Vault, manifest: &Manifest, text: Option<&str>) -> Opened {
+    let (plugin, parsed) = (&*manifest.name, parse(text));
+    let secret = manifest.settings.iter().filter(|setting| setting.secret).map(|setting| setting.name.clone());
+    let sealed = parsed.iter().flatten().filter(|(_, stored)| is_sealed(stored)).map(|(name, _)| name.clone());
+    let names: BTreeSet<String> = secret.chain(sealed).collect();
+    let hidden = parsed.iter().flatten().filter(|(name, _)| names.contains(*name));
+    let hidden: Vec<String> = hidden.filter_map(|(name, stored)| open(vault, plugin, name, stored).ok()).collect();
+    let values = parsed.and_then(|stored| {
+        let declared = stored.into_iter().filter(|(name, _)| manifest.settings.iter().any(|setting| setting.name == *name));
+        declared.map(|(name, stored)| open(vault, plugin, &name, &stored).map(|value| (name, value))).collect()
+    });
+    Opened { values, secrets: Secrets::new(names, hidden) }
 }
 
 fn open(vault: &Vault, plugin: &str, name: &str, stored: &Stored) -> Result<String, String> {
@@ -166,6 +250,10 @@ fn open(vault: &Vault, plugin: &str, name: &str, stored: &Stored) -> Result<Stri
     }
 }
 
-fn parse(text: Option<&str>) -> Result<BTreeMap<String, Stored>, String> {
-    text.map_or_else(|| Ok(BTreeMap::new()), serde_json::from_str).map_err(|error| format!("its settings cannot be read: {error}"))
+fn written(stored: &Values) -> Result<String, Error> {
+    serde_json::to_string(stored).map_err(|error| Error::Internal(error.to_string()))
+}
+
+fn parse(text: Option<&str>) -> Result<Values, String> {
+    text.map_or_else(|| Ok(Values::new()), serde_json::from_str).map_err(|error| format!("its settings cannot be read: {error}"))
 }

@@ -11,7 +11,7 @@ use model::{Action, Collection, Draft, Pointer};
 use store::Transaction;
 
 use super::{
-    Answer, Outcome, Shown,
+    Answer, Outcome, Shown, Terms,
     commit::Share,
     idempotency::{told_once, written_once},
     passwords,
@@ -19,18 +19,20 @@ use super::{
     update::Manner,
     upsert::{key, may_upsert},
 };
-use crate::{Error, Place, call::Call, once::Once};
+use crate::{Error, Place, call::Call};
 pub use operation::OPERATIONS_MAX;
 use operation::{Kind, Operation};
 
 /// Runs the operations of a JSON body.
 ///
 /// # Errors
-/// In the order of the story: the body, the policies of each operation, then those of the operations, each with the place of its own.
-pub(crate) async fn batch(call: &Call, body: &[u8], once: Option<&Once>) -> Result<Answer, Error> {
+/// In the order of the story: the body, the policies of each operation, terms (each operation has its own), then those of the operations, each with the place of its own.
+pub(crate) async fn batch(call: &Call, body: &[u8], terms: &Terms) -> Result<Answer, Error> {
+    let once = terms.once.as_ref();
     told_once(call, once, async {
         let operations = operation::parse(body).map_err(Error::Body)?;
         let defined = authorized(call, &operations)?;
+        terms.preconditions.check_several()?;
         let operations = &sealed(&defined, operations).await?;
         let alone =
             |operation: &Operation| operation.kind == Kind::Delete && Share::of_deletion(call, &operation.collection) == Share::Alone;

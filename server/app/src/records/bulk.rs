@@ -1,12 +1,12 @@
 //! The story of all records that a filter means: changed or deleted together, each as if it were the only one, or only tried. How many there
 //! may be is for the client to say, so that a filter which means more than it thought does no harm.
 
-use model::{Action, Collection, Draft, Pointer, Violations, draft::RECORDS_MAX};
+use model::{Action, Collection, Draft, Modifiers, Pointer, Violations, draft::RECORDS_MAX, validate};
 use serde::Serialize;
 use store::Transaction;
 
 use super::{
-    Answer, Outcome, Preconditions,
+    Answer, Outcome, Preconditions, Terms,
     commit::{Share, tried},
     idempotency::{told_once, written_once},
     list::{self, given, parse_number},
@@ -14,7 +14,7 @@ use super::{
     steps::{self, Authority, Change},
     update::Manner,
 };
-use crate::{Error, Place, call::Call, once::Once};
+use crate::{Error, Place, call::Call, decisions::Refused};
 
 /// How many records are read at once.
 const AT_ONCE: usize = 50;
@@ -46,20 +46,14 @@ struct Report {
 /// Changes all records that a filter means by the same patch.
 ///
 /// # Errors
-/// In the order of the story: the body, the policies, the filter, more records than expected, then those of a change of one of the records,
-/// none of which is changed then.
-pub(crate) async fn update(
-    call: &Call,
-    collection: &str,
-    selection: &Selection,
-    body: &[u8],
-    once: Option<&Once>,
-) -> Result<Answer, Error> {
-    told_once(call, once, async {
+/// In the order of the story: the body, the policies, the bounds, terms (there is no one version), names that no record could be changed by,
+/// the filter, more records than expected, then those of a change of one of the records, none of which is changed then.
+pub(crate) async fn update(call: &Call, collection: &str, selection: &Selection, body: &[u8], terms: &Terms) -> Result<Answer, Error> {
+    told_once(call, terms.once.as_ref(), async {
         let draft = Draft::parse(body).map_err(Error::Body)?;
         let defined = may_write(call, Action::Update, collection)?;
         let draft = passwords::sealed(&defined, draft).await?;
-        work(call, collection, Share::WithOthers, (selection, Work::Change(&draft)), once).await
+        work(call, collection, Share::WithOthers, (selection, Work::Change(&draft)), terms).await
     })
     .await
 }
@@ -68,10 +62,10 @@ pub(crate) async fn update(
 ///
 /// # Errors
 /// As [`update`].
-pub(crate) async fn delete(call: &Call, collection: &str, selection: &Selection, once: Option<&Once>) -> Result<Answer, Error> {
-    told_once(call, once, async {
+pub(crate) async fn delete(call: &Call, collection: &str, selection: &Selection, terms: &Terms) -> Result<Answer, Error> {
+    told_once(call, terms.once.as_ref(), async {
         may_write(call, Action::Delete, collection)?;
-        work(call, collection, Share::of_deletion(call, collection), (selection, Work::Delete), once).await
+        work(call, collection, Share::of_deletion(call, collection), (selection, Work::Delete), terms).await
     })
     .await
 }
@@ -84,14 +78,28 @@ fn may_write(call: &Call, action: Action, collection: &str) -> Result<Collection
     Ok(collection)
 }
 
-async fn work(
-    call: &Call,
-    name: &str,
-    share: Share,
-    (selection, work): (&Selection, Work<'_>),
-    once: Option<&Once>,
-) -> Result<Answer, Error> {
+/// Refuses what needs no record to be refused: names that no field has, and fields that the policies never let the caller write.
+fn check_names(call: &Call, collection: &Collection, draft: &Draft) -> Result<(), Error> {
+    validate::names(collection, draft).map_err(Error::Invalid)?;
+    let plan = call.plan(Action::Update, collection)?;
+    let (mut violations, mut fields) = (Violations::default(), Vec::new());
+    for name in draft.values.keys() {
+        let field = Modifiers::field(name);
+        if collection.field(field).is_some() && !plan.may_show(field) {
+            violations.add(Pointer::field(name), "field.forbidden", format!("not allowed to write `{field}`"));
+            fields.push(field.to_owned());
+        }
+    }
+    let refused = || Refused { fields, ..Refused::records(Action::Update, collection) };
+    violations.or(()).map_err(|violations| call.decided(refused(), Error::FieldsDenied(violations)))
+}
+
+async fn work(call: &Call, name: &str, share: Share, (selection, work): (&Selection, Work<'_>), terms: &Terms) -> Result<Answer, Error> {
     let bounds = bounds(selection)?;
+    terms.preconditions.check_several()?;
+    if let Work::Change(draft) = work {
+        check_names(call, &call.collection(name)?, draft)?;
+    }
     let steps = |call: Call, transaction: Transaction| async move {
         let ids = matched(&call, &transaction, name, (selection, bounds.max)).await?;
         for id in &ids {
@@ -104,7 +112,7 @@ async fn work(
     };
     match bounds.is_dry {
         true => tried(call, share, steps).await,
-        false => written_once(call, share, once, steps).await,
+        false => written_once(call, share, terms.once.as_ref(), steps).await,
     }
 }
 

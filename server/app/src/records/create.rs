@@ -3,7 +3,7 @@
 use model::{Action, Draft, Drafts, Record};
 
 use super::{
-    Answer, Outcome, Shown,
+    Answer, Outcome, Shown, Terms,
     commit::{Share, committed},
     idempotency::{told_once, written_once},
     passwords,
@@ -14,12 +14,15 @@ use crate::{Error, call::Call, once::Once};
 /// Makes a record out of a JSON object, or several out of an array.
 ///
 /// # Errors
-/// In the order of the story: the body, the policies, a rule, validation, the policies again, a unique value, too many conflicts.
-pub(crate) async fn create(call: &Call, collection: &str, body: &[u8], once: Option<&Once>) -> Result<Answer, Error> {
+/// In the order of the story: the body, the policies, terms that no new record can keep, a rule, validation, the policies again, a unique
+/// value, too many conflicts.
+pub(crate) async fn create(call: &Call, collection: &str, body: &[u8], terms: &Terms) -> Result<Answer, Error> {
+    let once = terms.once.as_ref();
     told_once(call, once, async {
         let drafts = Drafts::parse(body).map_err(Error::Body)?;
         let defined = call.collection(collection)?;
         call.plan(Action::Create, &defined)?;
+        terms.preconditions.check_absent()?;
         match passwords::all_sealed(&defined, drafts).await? {
             Drafts::One(draft) => create_one(call, collection, &draft, once).await,
             Drafts::Many(drafts) => create_many(call, collection, &drafts, once).await,

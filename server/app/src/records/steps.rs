@@ -17,6 +17,8 @@ mod masks;
 
 mod relations;
 
+mod unique;
+
 mod log;
 
 use std::sync::{LazyLock, Mutex, PoisonError};

@@ -3,8 +3,7 @@
 
 use model::Record;
 
-use crate::once::Once;
-use crate::Error;
+use crate::{Error, once::Once};
 
 /// On which terms a client writes.
 #[derive(Clone, Debug, Default)]
@@ -29,7 +28,7 @@ impl Preconditions {
     pub(crate) const NONE: &'static Preconditions = &Preconditions { if_match: None, if_none_match: None };
 
     /// Checks a record that is there.
-    pub(super) fn check(&self, stored: &Record) -> Result<(), Error> {
+    pub(crate) fn check(&self, stored: &Record) -> Result<(), Error> {
         let etag = stored.etag();
         let differs = self.if_match.as_deref().is_some_and(|tags| !tags.split(',').map(str::trim).any(|tag| tag == "*" || tag == etag));
         let excluded = self.if_none_match.as_deref().is_some_and(|tags| names_weakly(tags, &etag));
@@ -39,6 +38,11 @@ impl Preconditions {
     /// Checks that the record may not be there.
     pub(super) fn check_absent(&self) -> Result<(), Error> {
         if self.if_match.is_some() { Err(Error::VersionMismatch) } else { Ok(()) }
+    }
+
+    /// Checks what is about several records: no one version is theirs.
+    pub(super) fn check_several(&self) -> Result<(), Error> {
+        if self.if_match.is_some() || self.if_none_match.is_some() { Err(Error::VersionMismatch) } else { Ok(()) }
     }
 
     /// True if the record must not be there.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::{
-    recorded::{Detail, Secrets, detail, micros, raw},
+    recorded::{Detail, detail, micros, raw},
     rule::Ended,
 };
 use crate::plugins::Installed;
@@ -107,7 +107,7 @@ impl Keep {
         if run.logs.is_empty() && failure.is_none() && ended.is_none() {
             return keep;
         }
-        let secrets = Secrets::of(installed);
+        let secrets = &installed.secrets;
         let line = |line: &LogLine| {
             let (message, fields) = (secrets.without(line.message.clone()).0, raw(&secrets.without(line.fields.clone()).0));
             let bytes = ITEM_BYTES + message.len() + fields.get().len();
@@ -122,7 +122,7 @@ impl Keep {
             (bytes, Failed { occasion: occasion.clone(), question: Question::of(event), code: failure.code, message, stack })
         });
         keep.run = ended.zip(event).map(|(ended, event)| {
-            let Detail { json: detail, redacted, truncated } = detail(event, run, &secrets);
+            let Detail { json: detail, redacted, truncated } = detail(event, run, secrets);
             let (elapsed_us, occasion, question) = (micros(run.elapsed), occasion.clone(), Question::of(Some(event)));
             (ITEM_BYTES + detail.get().len(), Recorded { occasion, question, ended, elapsed_us, redacted, truncated, detail })
         });

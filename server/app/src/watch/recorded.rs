@@ -1,7 +1,7 @@
 //! What is kept of a run so that it can be looked at and run again: the event, every host call with its answer, the result and the log.
 //! Secret settings are taken out of all of it.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use plugins::{Event, Failure, HostCall, LogLevel, LogLine, PluginFailure, Refusal, Rejection, Run};
 use serde::Serialize;
@@ -10,69 +10,13 @@ use serde_json::{
     value::{RawValue, to_raw_value},
 };
 
-use crate::plugins::Installed;
+use crate::plugins::{REDACTED, Secrets};
 
 /// Bytes of a recorded run. What is longer loses the end of its transcript, and what is still too long all of it.
 const RUN_MAX_BYTES: usize = 128 << 10;
 
-/// A secret that is shorter is taken out where it is read only: it could be part of any word.
-const SECRET_MIN_BYTES: usize = 6;
-
-/// What stands in the place of a secret.
-const REDACTED: &str = "***";
-
 /// How a transcript says that a setting has no value.
 const NO_VALUE: &str = r#"{"ok":null}"#;
-
-/// The secret settings of a plugin.
-pub(super) struct Secrets {
-    names: BTreeSet<String>,
-    values: Vec<String>,
-}
-
-impl Secrets {
-    pub(super) fn of(installed: &Installed) -> Self {
-        let secret = installed.manifest().settings.iter().filter(|setting| setting.secret);
-        let names: BTreeSet<String> = secret.map(|setting| setting.name.clone()).collect();
-        let values = names.iter().filter_map(|name| installed.ground.settings.get(name));
-        Self::new(names.clone(), values.cloned())
-    }
-
-    pub(super) fn new(names: BTreeSet<String>, values: impl IntoIterator<Item = String>) -> Self {
-        let mut forms = BTreeSet::new();
-        for value in values.into_iter().filter(|value| value.len() >= SECRET_MIN_BYTES) {
-            // As it is, inside of JSON, and inside of JSON that is itself a text in JSON.
-            let once = inside_json(&value);
-            forms.extend([inside_json(&once), once, value]);
-        }
-        let mut values: Vec<String> = forms.into_iter().collect();
-        // A secret that is part of another one must not leave the rest of it behind.
-        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
-        Self { names, values }
-    }
-
-    /// The text without secrets, and whether there were any.
-    pub(super) fn without(&self, mut text: String) -> (String, bool) {
-        let mut found = false;
-        for value in &self.values {
-            if text.contains(value.as_str()) {
-                (text, found) = (text.replace(value.as_str(), REDACTED), true);
-            }
-        }
-        (text, found)
-    }
-
-    /// True if the call reads a secret setting, or a setting whose name cannot be read.
-    fn are_read_by(&self, call: &HostCall) -> bool {
-        let name = || Some(serde_json::from_str::<Value>(&call.input).ok()?["name"].as_str()?.to_owned());
-        call.call == "host.setting" && call.output != NO_VALUE && name().is_none_or(|name| self.names.contains(&name))
-    }
-}
-
-fn inside_json(text: &str) -> String {
-    let quoted = Value::from(text).to_string();
-    quoted[1..quoted.len() - 1].to_owned()
-}
 
 /// What is known of a run beside the numbers.
 pub(super) struct Detail {
@@ -131,7 +75,7 @@ struct Logged<'a> {
 pub(super) fn detail(event: &Event, run: &Run, secrets: &Secrets) -> Detail {
     let mut transcript = run.transcript.clone();
     let mut redacted = false;
-    for call in transcript.iter_mut().filter(|call| secrets.are_read_by(call)) {
+    for call in transcript.iter_mut().filter(|call| reads_secret(call, secrets)) {
         (call.output, redacted) = (Value::from(REDACTED).to_string(), true);
     }
     let mut kept = Kept {
@@ -161,6 +105,12 @@ pub(super) fn detail(event: &Event, run: &Run, secrets: &Secrets) -> Detail {
         // A secret of digits was taken out of a number: better nothing than half of it.
         Err(_) => Detail { json: empty(), redacted: true, truncated: true },
     }
+}
+
+/// True if the call reads a secret setting, or a setting whose name cannot be read.
+fn reads_secret(call: &HostCall, secrets: &Secrets) -> bool {
+    let name = || Some(serde_json::from_str::<Value>(&call.input).ok()?["name"].as_str()?.to_owned());
+    call.call == "host.setting" && call.output != NO_VALUE && name().is_none_or(|name| secrets.are_of(&name))
 }
 
 fn written(kept: &Kept<'_>) -> String {

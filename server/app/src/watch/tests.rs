@@ -3,10 +3,11 @@ use std::{collections::BTreeSet, time::Duration};
 use plugins::{Failure, HostCall, LogLevel, LogLine, Outcome, PluginFailure, Refusal, Replayed};
 
 use super::{
-    recorded::{Detail, Secrets, detail},
+    recorded::{Detail, detail},
     rule::{Ended, ONE_IN},
     *,
 };
+use crate::plugins::Secrets;
 
 fn ran(result: Result<Outcome, Refusal>) -> Run {
     Run {

@@ -112,13 +112,16 @@ async fn serve(mut stream: TcpStream, all: Arc<Mutex<Vec<Received>>>) {
 
 fn answer(request: &Received, earlier: usize) -> String {
     let plain = |status: &str| format!("HTTP/1.1 {status}\r\ncontent-length: 5\r\nconnection: close\r\n\r\nhello");
-    match request.path.as_str() {
+    match request.path.split('?').next().unwrap_or_default() {
         // Every second delivery fails the first time.
         "/half" if earlier == 0 && request.number() % 2 == 0 => plain("500 Internal Server Error"),
         "/fails" => plain("500 Internal Server Error"),
         "/gone" => plain("410 Gone"),
         "/busy" if earlier == 0 => "HTTP/1.1 503 Busy\r\nretry-after: 0\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".to_owned(),
         "/moved" => "HTTP/1.1 302 Found\r\nlocation: /target\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".to_owned(),
+        "/echo" => {
+            format!("HTTP/1.1 400 Bad Request\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{}", request.path.len(), request.path)
+        }
         "/endless" => "HTTP/1.1 500 Oops\r\nconnection: close\r\n\r\n".to_owned(),
         "/garbage" => "this is not HTTP\r\n\r\n".to_owned(),
         _ => plain("200 OK"),

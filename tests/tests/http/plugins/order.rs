@@ -69,3 +69,18 @@ async fn an_order_outlives_the_rules_that_it_lists() {
     admin.patch("/api/plugins/letters", json!({"version": "1.0.0"})).await.expect(200);
     assert_eq!(written(&admin).await, "bac");
 }
+
+#[tokio::test]
+async fn what_is_shown_of_an_order_can_be_sent_back() {
+    let (_app, admin) = letters().await;
+    order(&admin, &["letters/b", "letters/a"]).await;
+    upload_text(&admin, &LETTERS.replace("add(\"b\", 0), ", "").replace("1.0.0", "1.1.0"), "all").await.expect(201);
+    let shown = admin.get(PATH).await.json(200)["order"].clone();
+    assert_eq!(shown, json!(["letters/a"]));
+    assert_eq!(admin.put(PATH, json!({ "order": shown })).await.json(200)["order"], shown);
+
+    admin.delete("/api/plugins/letters").await.expect(200);
+    let shown = admin.get(PATH).await.json(200)["order"].clone();
+    assert_eq!(shown, json!([]));
+    admin.put(PATH, json!({ "order": shown })).await.expect(200);
+}

@@ -119,6 +119,39 @@ async fn one_that_cannot_be_changed_keeps_all_as_they_are() {
 }
 
 #[tokio::test]
+async fn a_body_that_no_record_could_take_is_refused_whatever_is_meant() {
+    let (app, admin) = things().await;
+    let policy = |action: &str, fields: &str| json!({"subject": "role:authenticated", "object": "things", "action": action, "fields": fields, "condition": ""});
+    admin.policy(policy("read", "*")).await;
+    admin.policy(policy("update", "title")).await;
+    let ann = app.user("ann").await;
+    let none = [("filter", "false"), ("max", "1000")];
+    let body = json!({"title": "fine", "nope": 1, "nope+": 1, "id": "ignored", "expand": {}});
+    patch(&admin, &none, body).await.problem(422, "record.invalid").errors(&["/nope field.unknown", "/nope+ field.unknown"]);
+    let body = json!({"title": "fine", "code": "A", "amount+": 1});
+    let problem = patch(&ann, &none, body).await.problem(403, "policy.denied");
+    assert!(problem.answer.json["decision_id"].is_string(), "{}", problem.answer);
+    problem.errors(&["/code field.forbidden", "/amount+ field.forbidden"]);
+    assert_eq!(patch(&ann, &none, json!({"title": "fine"})).await.json(200)["matched"], 0);
+}
+
+#[tokio::test]
+async fn many_records_have_no_one_version() {
+    let (_app, admin) = things().await;
+    let records = dozen(&admin).await;
+    let everything = url(THINGS, &[("filter", "true"), ("max", "12")]);
+    for (name, tag) in [("if-match", "\"zz\""), ("if-match", "*"), ("if-none-match", "\"zz\""), ("if-none-match", "*")] {
+        let change = admin.request(Method::PATCH, &everything).header(name, tag).json(&json!({"title": "changed"}));
+        change.send().await.problem(412, "record.version_mismatch");
+        admin.request(Method::DELETE, &everything).header(name, tag).send().await.problem(412, "record.version_mismatch");
+        let operations = json!({"operations": [{"op": "delete", "collection": "things", "id": records[0]["id"]}]});
+        let batch = admin.request(Method::POST, "/api/batch").header(name, tag).json(&operations);
+        batch.send().await.problem(412, "record.version_mismatch");
+    }
+    assert_eq!(all(&admin).await, records);
+}
+
+#[tokio::test]
 async fn a_dry_run_says_what_would_happen_and_does_nothing() {
     let (_app, admin) = things().await;
     let records = dozen(&admin).await;

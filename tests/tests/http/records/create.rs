@@ -1,7 +1,7 @@
 //! `POST /api/records/{collection}`.
 
 use serde_json::{Value, json};
-use tests::PASSWORD;
+use tests::{Method, PASSWORD};
 
 use super::{THINGS, id, path, things};
 
@@ -239,6 +239,19 @@ async fn an_unknown_collection_is_not_found() {
         let problem = admin.get(&format!("/api/records/{name}")).await.any_problem();
         assert_eq!(problem.answer.status, 404, "{}", problem.answer);
     }
+}
+
+#[tokio::test]
+async fn what_is_new_is_no_version_of_anything() {
+    let (_app, admin) = things().await;
+    let post = |name: &str, tag: &str, body: Value| admin.request(Method::POST, THINGS).header(name, tag).json(&body).send();
+    for body in [json!({"title": "no"}), json!([{"title": "no"}, {"title": "neither"}])] {
+        for tag in ["\"zz\"", "*"] {
+            post("if-match", tag, body.clone()).await.problem(412, "record.version_mismatch");
+        }
+    }
+    assert_eq!(admin.get(THINGS).await.list(), Vec::<Value>::new());
+    post("if-none-match", "*", json!({"title": "new"})).await.expect(201);
 }
 
 #[tokio::test]

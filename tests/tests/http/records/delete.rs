@@ -148,8 +148,21 @@ async fn a_chain_of_cascades_has_an_end() {
     for _ in 0..40 {
         last = admin.create("nodes", json!({"first": id(&last)})).await;
     }
-    admin.delete(&format!("/api/records/nodes/{}", id(&top))).await.problem(409, "record.referenced");
+    admin.delete(&format!("/api/records/nodes/{}", id(&top))).await.problem(409, "delete.too_many");
     assert_eq!(admin.query("/api/records/nodes", &[("limit", "100")]).await.list().len(), 41, "half of the chain is gone");
+}
+
+#[tokio::test]
+async fn more_than_a_deletion_takes_along_is_told_as_that() {
+    for (on_delete, code) in [("cascade", "delete.too_many"), ("unset", "delete.too_many"), ("restrict", "record.referenced")] {
+        let (_app, admin) = things().await;
+        let (thing, _) = note(&admin, on_delete, false).await;
+        let notes: Vec<Value> = (0..1_000).map(|_| json!({"thing": thing["id"]})).collect();
+        let last = admin.post("/api/records/notes", notes.into()).await.json(201)[0].clone();
+        let problem = admin.delete(&path(&thing)).await.problem(409, code);
+        assert_eq!(problem.message().contains("1000"), code == "delete.too_many", "{}", problem.answer);
+        assert_eq!(admin.get(&format!("/api/records/notes/{}", id(&last))).await.json(200), last, "{on_delete}");
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! `GET /api/records/{collection}/{id}`.
 
 use serde_json::json;
+use tests::Method;
 
 use super::{THINGS, id, path, things};
 
@@ -55,6 +56,26 @@ async fn the_entity_tag_changes_with_every_write_only() {
     assert_ne!(changed.expect_header("etag"), first.expect_header("etag"));
     let read = admin.get(&path(&record)).await;
     assert_eq!(read.expect_header("etag"), changed.expect_header("etag"));
+}
+
+#[tokio::test]
+async fn a_read_can_be_of_one_version_only() {
+    let (_app, admin) = things().await;
+    let created = admin.post(THINGS, json!({"title": "tagged"})).await.expect(201);
+    let (one, tag) = (path(&created.json), created.expect_header("etag"));
+    for method in [Method::GET, Method::HEAD] {
+        let read = |name: &str, tag: &str| admin.request(method.clone(), &one).header(name, tag);
+        for right in [tag, "*", &format!("\"zz\", {tag}")] {
+            read("if-match", right).send().await.expect(200);
+        }
+        for wrong in ["\"zz\"", "zz", &format!("W/{tag}")] {
+            read("if-match", wrong).send().await.expect(412);
+            // It is looked at before the other (RFC 9110, section 13.2.2).
+            read("if-match", wrong).header("if-none-match", tag).send().await.expect(412);
+        }
+        read("if-match", tag).header("if-none-match", tag).send().await.expect(304);
+    }
+    admin.request(Method::GET, &one).header("if-match", "\"zz\"").send().await.problem(412, "record.version_mismatch");
 }
 
 #[tokio::test]

@@ -193,8 +193,12 @@ fn normalise_operation(operation: &mut Object, method: &str, path: &str, types: 
     let expected = [("400", has_input || has_body || once), ("401", !public || has_body), ("403", !public), ("404", path.contains('{'))];
     let of_body = ["409", "413", "415", "422"].map(|status| (status, has_body));
     let of_key = ["409", "422"].map(|status| (status, once));
-    for (status, _) in
-        expected.into_iter().chain(of_body).chain(of_key).chain(shared::ALWAYS.map(|status| (status, true))).filter(|(_, expected)| *expected)
+    for (status, _) in expected
+        .into_iter()
+        .chain(of_body)
+        .chain(of_key)
+        .chain(shared::ALWAYS.map(|status| (status, true)))
+        .filter(|(_, expected)| *expected)
     {
         if !responses.contains_key(status) {
             responses.extend(shared::error(status).map(|error| (status.to_owned(), error)));

@@ -66,7 +66,7 @@ impl Describe<'_> {
         let description = "A record that the caller may not read is not found.";
         let mut operation = self.operation("get", &format!("Read a record of {}", self.collection.name()), description);
         operation["parameters"] = list::of_one(self.sight, self.catalog);
-        operation["responses"] = responses("200", self.record("The record."), &["404"]);
+        operation["responses"] = responses("200", self.record("The record."), &["404", "412"]);
         operation["responses"]["304"] = json!({"description": "The record is still the one that `If-None-Match` names."});
         operation
     }

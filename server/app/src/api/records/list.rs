@@ -6,15 +6,18 @@ mod json_server;
 
 mod simple_rest;
 
-use poem::{Request, Response, http::StatusCode};
+use poem::{
+    Request, Response,
+    http::{StatusCode, header},
+};
 
-use super::{pairs, unknown};
+use super::{pairs, unknown, write::tags};
 use crate::{
     Error,
     api::PublicUrl,
     call::Call,
     records::{
-        self,
+        self, Preconditions,
         list::{self, Page},
         read::{self, Wanted},
     },
@@ -34,6 +37,8 @@ pub(super) async fn list(call: &Call, collection: &str, request: &Request) -> Re
 pub(super) async fn read(call: &Call, collection: &str, id: &str, request: &Request) -> Result<Response, Error> {
     let wanted = wanted(request)?;
     let read = read::read(call, collection, id, &wanted).await?;
+    let preconditions = Preconditions { if_match: tags(request.headers(), header::IF_MATCH)?, if_none_match: None };
+    preconditions.check(&read.record)?;
     // What is shown beside the record has changes of its own, which the tag does not tell.
     let tags = request.header("if-none-match").filter(|_| wanted.expand.is_none());
     if tags.is_some_and(|tags| records::names_weakly(tags, &read.record.etag())) {

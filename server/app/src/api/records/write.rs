@@ -33,7 +33,7 @@ pub(super) async fn post(call: &Call, collection: &str, request: &mut Request) -
     let terms = terms(call, request, &body)?;
     let answer = match on {
         Some(on) => upsert::upsert(call, collection, &on, &body, &terms).await?,
-        None => create::create(call, collection, &body, terms.once.as_ref()).await?,
+        None => create::create(call, collection, &body, &terms).await?,
     };
     told(&answer)
 }
@@ -59,12 +59,11 @@ pub(super) async fn all(call: &Call, collection: &str, request: &mut Request) ->
     let [filter, max, dry_run] = parameters(request, ["filter", "max", "dry_run"])?;
     let selection = Selection { filter, max, dry_run };
     if request.method() == Method::DELETE {
-        let terms = terms(call, request, b"")?;
-        return told(&bulk::delete(call, collection, &selection, terms.once.as_ref()).await?);
+        return told(&bulk::delete(call, collection, &selection, &terms(call, request, b"")?).await?);
     }
     let body = json(request, call).await?;
     let terms = terms(call, request, &body)?;
-    told(&bulk::update(call, collection, &selection, &body, terms.once.as_ref()).await?)
+    told(&bulk::update(call, collection, &selection, &body, &terms).await?)
 }
 
 /// Reads a body of JSON.
@@ -85,7 +84,7 @@ pub(in crate::api) fn terms(call: &Call, request: &Request, body: &[u8]) -> Resu
 }
 
 /// Several lines of a header as one. One that cannot be read holds for nothing, rather than being passed over.
-fn tags(headers: &HeaderMap, name: HeaderName) -> Result<Option<String>, Error> {
+pub(super) fn tags(headers: &HeaderMap, name: HeaderName) -> Result<Option<String>, Error> {
     let lines = headers.get_all(name).iter();
     let tags: Vec<&str> = lines.map(|line| line.to_str().map_err(|_| Error::VersionMismatch)).collect::<Result<_, _>>()?;
     Ok((!tags.is_empty()).then(|| tags.join(",")))

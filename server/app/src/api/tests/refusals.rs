@@ -43,14 +43,16 @@ use crate::{
 const NEVER_COMPARED: [(&str, &str); 1] = [("_decisions:", "what policies refuse can be looked up under the `decision_id` of the answer")];
 
 /// Codes of the contract that are not in the catalogue, and why.
-const ELSEWHERE: [(&str, &str); 14] = [
+const ELSEWHERE: [(&str, &str); 16] = [
     ("idempotency.in_flight", "of two requests at once; the second is refused by a map of the process, before any transaction"),
+    ("idempotency.unanswered", "of a server that has died between a change and its answer: tests/http/collections/once.rs"),
     ("collection.altering", "while another request changes the collection, which changes the database"),
     ("delivery.under_way", "while a worker tells the delivery, which changes the database"),
     ("import.taken_over", "while another request goes on with the import, which changes the database"),
     ("import.busy", "while four others import"),
     ("export.busy", "reads only"),
     ("write.too_large", "takes 64 MiB"),
+    ("delete.too_many", "takes more relations in a row, or records, than the world has: tests/http/records/delete.rs"),
     ("plugin.wall", "while many rules wait for each other: tests/http/server/patience.rs"),
     ("plugin.busy", "while all places of a plugin are taken"),
     ("plugin.broken", "of a plugin that cannot be loaded at the start: tests/http/plugins/settings.rs"),

@@ -11,7 +11,8 @@ fn installed(name: &str, rules: serde_json::Value, state: State) -> Arc<Installe
     let manifest: Manifest = serde_json::from_value(json!({"name": name, "version": "1", "rules": rules})).expect("a manifest");
     let enabled = !matches!(state, State::Disabled);
     let digest = "0123456789abcdef".to_owned();
-    Arc::new(Installed { state, manifest, digest, ground: Ground::default(), enabled, shadow: false, revision: 0 })
+    let (ground, secrets) = (Ground::default(), Secrets::default());
+    Arc::new(Installed { state, manifest, digest, ground, secrets, enabled, shadow: false, revision: 0 })
 }
 
 fn broken(name: &str, rules: serde_json::Value) -> Arc<Installed> {

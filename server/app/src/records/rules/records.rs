@@ -1,15 +1,15 @@
 //! The records that a running rule sees: those of the same transaction, through the same steps as every other write.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use model::{Action, Caller, Collection, Draft, FieldType, Modifiers, NewRecord, Principal, Record, Value, validate, value::Object};
-use plugins::{BoxFuture, Effect, Failure, Records, WritesAs};
+use plugins::{BoxFuture, Effect, Failure, Records, RejectionKind, WritesAs};
 use store::{Transaction, records::Ground};
 
 use super::{record_json, run::Play};
 use crate::{
     Error,
-    call::Call,
+    call::{Call, Doing},
     outbox,
     plugins::Bound,
     records::{
@@ -23,17 +23,45 @@ use crate::{
 /// How deep rules may trigger rules.
 const DEPTH_MAX: u8 = 4;
 
-/// The error that made the transaction useless under a host call; the guest cannot carry it, so it waits here.
+/// The errors of host calls that the guest cannot carry, so they wait here.
 #[derive(Clone, Default)]
-pub(super) struct Fault(Arc<Mutex<Option<Error>>>);
+pub(super) struct Fault(Arc<Mutex<Waiting>>);
+
+#[derive(Default)]
+struct Waiting {
+    /// The one that made the transaction useless.
+    fatal: Option<Error>,
+    /// The last with which the policies refused something to the caller, and what the guest heard of it.
+    denied: Option<(String, Error)>,
+}
 
 impl Fault {
     pub(super) fn take(&self) -> Option<Error> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.waiting().fatal.take()
     }
 
     fn put(&self, error: Error) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        self.waiting().fatal = Some(error);
+    }
+
+    fn deny(&self, message: &str, error: Error) {
+        self.waiting().denied = Some((message.to_owned(), error));
+    }
+
+    /// True if a guest that ends with these words has only passed on what the policies refused to the caller. That is what ends the run then.
+    pub(super) fn was_denied(&self, words: &str) -> bool {
+        let mut waiting = self.waiting();
+        match waiting.denied.take_if(|(message, _)| words.contains(message.as_str())) {
+            Some((_, error)) => {
+                waiting.fatal = Some(error);
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -54,36 +82,30 @@ impl RuleRecords {
 
     /// What the guest hears of an error. One that leaves the transaction useless ends the guest.
     fn failure(&self, error: Error) -> Failure {
-        let message = error.to_string();
-        let violations = match &error {
-            Error::Invalid(violations) | Error::Query(violations) | Error::Refused { violations, .. } => Some(violations),
-            _ => None,
-        };
-        if let Some(violations) = violations {
-            let details = serde_json::json!({ "errors": violations }).to_string();
-            return Failure { details, ..Failure::new("invalid", message) };
-        }
-        let decided = if let Error::Decided { error, .. } = error { *error } else { error };
-        match decided {
-            Error::NotFound { .. } => Failure::new("not-found", message),
-            Error::Denied { .. } | Error::Unauthenticated | Error::FieldsDenied(_) => Failure::new("not-allowed", message),
-            Error::Referenced { .. } => Failure::new("conflict", message),
-            Error::Body(_) => Failure::new("invalid", message),
-            error => {
-                self.fault.put(error);
-                Failure::fatal("unavailable", message)
-            }
-        }
+        heard(&error).unwrap_or_else(|| self.fatal("unavailable", error))
     }
 
-    /// What the guest hears of a write that failed. When it had written something already, only the whole transaction can undo that.
-    fn failed_write(&self, error: Error, writes_before: u64) -> Failure {
-        if self.transaction.writes() == writes_before {
-            return self.failure(error);
+    /// What the guest hears of a write that failed. When it had written something already, only the whole transaction can undo that. Whoever
+    /// hears of it instead of the guest has not sent what the guest wrote.
+    fn failed_write(&self, error: Error, collection: &str, writes_before: u64) -> Failure {
+        let undone = self.transaction.writes() == writes_before;
+        let failure = heard(&error).filter(|_| undone);
+        let as_caller = self.bound.installed.manifest().writes_as == WritesAs::Caller;
+        let denied = as_caller && is_denied(&error);
+        let error = error.elsewhere(&format!("in `{collection}`"));
+        let Some(failure) = failure else {
+            return self.fatal(if undone { "unavailable" } else { "invalid" }, error);
+        };
+        if denied {
+            self.fault.deny(&failure.message, error);
         }
+        failure
+    }
+
+    fn fatal(&self, code: &str, error: Error) -> Failure {
         let message = error.to_string();
         self.fault.put(error);
-        Failure::fatal("invalid", message)
+        Failure::fatal(code, message)
     }
 
     /// The draft of a write. Passwords are not for plugins to set: what they hand over would be taken for a hash.
@@ -147,6 +169,7 @@ impl RuleRecords {
     }
 
     async fn shadow_update(&self, collection: &Collection, id: &str, draft: Draft) -> Result<Record, Error> {
+        self.call.attempt.under_way.check(Doing::Writing, collection, id)?;
         let stored = self.stored(collection, id).await?.ok_or_else(|| Error::no_record(id))?;
         let mut draft = draft;
         let modifiers = Modifiers::split(&mut draft);
@@ -179,6 +202,42 @@ impl RuleRecords {
         });
         Ok(format!("[{}]", texts.collect::<Vec<_>>().join(",")))
     }
+}
+
+/// What a guest hears of an error that leaves the transaction as it was.
+fn heard(error: &Error) -> Option<Failure> {
+    let cause = if let Error::Decided { error, .. } = error { &**error } else { error };
+    let (code, violations) = match cause {
+        Error::Invalid(violations) | Error::Query(violations) => ("invalid", Some(violations)),
+        Error::Refused { kind, violations, .. } => (code_of(*kind), Some(violations)),
+        // What the index itself refuses has been written, and never comes here.
+        Error::NotUnique(violations) => ("exists", Some(violations)),
+        Error::FieldsDenied(violations) => ("not-allowed", Some(violations)),
+        Error::Body(_) => ("invalid", None),
+        Error::NotFound { .. } => ("not-found", None),
+        Error::Denied { .. } | Error::Unauthenticated | Error::BeingWritten { .. } => ("not-allowed", None),
+        Error::Referenced { .. } | Error::TooManyDependents { .. } => ("conflict", None),
+        _ => return None,
+    };
+    let failure = Failure::new(code, error.to_string());
+    Some(match violations {
+        Some(violations) => Failure { details: serde_json::json!({ "errors": violations }).to_string(), ..failure },
+        None => failure,
+    })
+}
+
+fn code_of(kind: RejectionKind) -> &'static str {
+    match kind {
+        RejectionKind::Invalid => "invalid",
+        RejectionKind::Conflict | RejectionKind::Retry => "conflict",
+        RejectionKind::Forbidden => "not-allowed",
+    }
+}
+
+/// True for what the policies refuse.
+fn is_denied(error: &Error) -> bool {
+    let Error::Decided { error, .. } = error else { return false };
+    matches!(**error, Error::Denied { .. } | Error::Unauthenticated | Error::FieldsDenied(_))
 }
 
 /// A plugin's query has the members of a client's list, as JSON.
@@ -242,7 +301,7 @@ impl Records for RuleRecords {
                 };
                 Ok(record_json(&collection, &record))
             };
-            story.await.map_err(|error| self.failed_write(error, writes))
+            story.await.map_err(|error| self.failed_write(error, collection, writes))
         })
     }
 
@@ -263,7 +322,7 @@ impl Records for RuleRecords {
                 };
                 Ok(record_json(&collection, &record))
             };
-            story.await.map_err(|error| self.failed_write(error, writes))
+            story.await.map_err(|error| self.failed_write(error, collection, writes))
         })
     }
 
@@ -274,14 +333,17 @@ impl Records for RuleRecords {
             let story = async {
                 let collection = self.collection(collection)?;
                 match self.play {
-                    Play::Shadow => self.stored(&collection, id).await?.map(drop).ok_or_else(|| Error::no_record(id)),
+                    Play::Shadow => {
+                        self.call.attempt.under_way.check(Doing::Deleting, &collection, id)?;
+                        self.stored(&collection, id).await?.map(drop).ok_or_else(|| Error::no_record(id))
+                    }
                     Play::Real => {
                         let authority = self.authority(Action::Delete, &collection)?;
                         steps::delete(&self.call, &self.transaction, &collection, authority, (id, Preconditions::NONE)).await.map(drop)
                     }
                 }
             };
-            story.await.map_err(|error| self.failed_write(error, writes))
+            story.await.map_err(|error| self.failed_write(error, collection, writes))
         })
     }
 

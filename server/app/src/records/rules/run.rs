@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use model::{Principal, Value, value::Object};
-use plugins::{Event, Hook, LogLevel, LogLine, Outcome, PluginFailure, Refusal, Rejection};
+use plugins::{Event, Failure, Hook, LogLevel, LogLine, Outcome, PluginFailure, Refusal, Rejection};
 use store::Transaction;
 
 use super::records::{Fault, RuleRecords};
@@ -67,6 +67,9 @@ pub(super) async fn run<T>(
     ground.record = call.app.watch.wants_transcript(&installed.label(), rule, play == Play::Shadow);
     let kept = ground.record.then(|| event.clone());
     let mut run = plugin.run(&call.attempt.instances, ground, Box::new(records), event).await;
+    if let Some(refusal) = denied(&run.result, &fault) {
+        run.result = Err(refusal);
+    }
     let answer = match &run.result {
         Ok(outcome) => read(transaction, outcome).map_err(garbage),
         Err(refusal) => Err(refusal.clone()),
@@ -81,20 +84,32 @@ pub(super) async fn run<T>(
     answer.map_err(|refusal| stopped(call, installed, rule, refusal, &fault))
 }
 
+/// A rule that writes as its caller and may not is not to blame: it ends with what the policies say.
+fn denied(result: &Result<Outcome, Refusal>, fault: &Fault) -> Option<Refusal> {
+    match result {
+        Err(Refusal::Failed(failure)) if failure.code == "plugin.internal" && fault.was_denied(&failure.message) => {
+            Some(Refusal::Host(Failure::fatal("not-allowed", failure.message.clone())))
+        }
+        _ => None,
+    }
+}
+
 /// What keeps the contract and still is no answer here.
 fn garbage(message: String) -> Refusal {
     Refusal::Failed(PluginFailure { code: "plugin.garbage", message, stack: None })
 }
 
 fn stopped(call: &Call, installed: &Installed, rule: &str, refusal: Refusal, fault: &Fault) -> Stopped {
+    // A guest may say more of its secrets than a log may know.
+    let told = |text: String| installed.secrets.without(text).0;
     match refusal {
         Refusal::Rejected(rejection) => Stopped::Rejected(rejection),
         Refusal::Failed(failure) => {
-            tracing::error!(request = %call.id, plugin = %installed.label(), rule, code = failure.code, detail = failure.message, "a rule failed");
-            let (plugin, code, detail) = (installed.name().to_owned(), failure.code, failure.message);
+            let (plugin, code, detail) = (installed.name().to_owned(), failure.code, told(failure.message));
+            tracing::error!(request = %call.id, plugin = %installed.label(), rule, code, detail, "a rule failed");
             Stopped::Error(Error::PluginFailed { plugin, code, detail })
         }
-        Refusal::Host(failure) => Stopped::Error(fault.take().unwrap_or(Error::Internal(failure.message))),
+        Refusal::Host(failure) => Stopped::Error(fault.take().unwrap_or_else(|| Error::Internal(told(failure.message)))),
     }
 }
 
@@ -146,8 +161,9 @@ fn seed(parts: &[&str]) -> u64 {
 }
 
 fn report(call: &Call, installed: &Arc<Installed>, rule: &str, logs: &[LogLine]) {
+    let told = |text: &str| installed.secrets.without(text.to_owned()).0;
     for line in logs {
-        let (plugin, message, fields) = (installed.name(), &line.message, &line.fields);
+        let (plugin, message, fields) = (installed.name(), told(&line.message), told(&line.fields));
         match line.level {
             LogLevel::Debug => tracing::debug!(request = %call.id, plugin, rule, fields, "{message}"),
             LogLevel::Info => tracing::info!(request = %call.id, plugin, rule, fields, "{message}"),

@@ -10,10 +10,11 @@ use super::{
     next_id, not_unique,
     relations::{Held, check_relations},
     take_turns,
+    unique::check_unique,
 };
 use crate::{
     Error, Place,
-    call::Call,
+    call::{Call, Doing, Kept},
     decisions::Refused,
     records::rules::{self, Subject},
 };
@@ -46,7 +47,8 @@ pub(in crate::records) async fn create_as(
     authority: Authority,
     (id, draft): (NewId, Draft),
 ) -> Result<Record, Error> {
-    let Prepared { new, ran } = prepared(call, transaction, collection, &authority, (id, draft), &mut Held::default()).await?;
+    let Prepared { new, ran, kept: _kept } = prepared(call, transaction, collection, &authority, (id, draft), &mut Held::default()).await?;
+    check_unique(call, transaction, collection, (&new, None)).await?;
     take_turns(call, transaction, collection).await?;
     store::records::insert(transaction, collection, &new).await.map_err(|error| not_unique(collection, error))?;
     let logged = Logged { action: "create", before: None, after: Some(new.record()), plugins: ran };
@@ -118,6 +120,7 @@ async fn create_together(
 struct Prepared {
     new: NewRecord,
     ran: Vec<String>,
+    kept: Kept,
 }
 
 /// Everything about a new record but writing it.
@@ -134,6 +137,7 @@ async fn prepared(
     validate::fill_defaults(collection, &mut draft, caller);
     let id = if let NewId::Chosen(id) = id { id } else { next_id() };
 
+    let kept = call.attempt.under_way.begin(Doing::Writing, collection, &id)?;
     let subject = Subject { collection, operation: Operation::Create, id: &id, before: None };
     let ran = rules::before_write(call, transaction, &subject, Some(&mut draft)).await?;
     let (tenant, now) = (call.caller.tenant.clone(), call.now.to_string());
@@ -144,7 +148,7 @@ async fn prepared(
         return Err(call.denied(Refused { record: Some(new.record().clone()), ..Refused::records(Action::Create, collection) }));
     }
     check_write_mask(call, authority, collection, (&new, None), (&given, &[]))?;
-    Ok(Prepared { new, ran })
+    Ok(Prepared { new, ran, kept })
 }
 
 /// Rules that run after the commit hear of the record.

@@ -22,7 +22,15 @@ pub(super) async fn check_relations(
     let known: Vec<&str> = before.iter().flat_map(|before| validate::relations(collection, before)).map(|(_, _, id)| id).collect();
     let mut violations = Violations::default();
     for (pointer, target, id) in validate::relations(collection, new.record()) {
-        if known.contains(&id) || held.0.contains(&(target.to_owned(), id.to_owned())) {
+        if known.contains(&id) {
+            continue;
+        }
+        // It is still there, but whatever hangs on it has been looked for, or will be gone with it.
+        if call.attempt.under_way.is_going(target, id) {
+            violations.add(pointer, "relation.missing", format!("the record `{id}` in `{target}` is being deleted"));
+            continue;
+        }
+        if held.0.contains(&(target.to_owned(), id.to_owned())) {
             continue;
         }
         let found = match call.world.catalog.get(target) {

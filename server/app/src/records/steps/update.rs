@@ -10,10 +10,11 @@ use super::{
     not_unique,
     relations::{Held, check_relations},
     take_turns,
+    unique::check_unique,
 };
 use crate::{
     Error,
-    call::Call,
+    call::{Call, Doing},
     decisions::Refused,
     records::{
         Preconditions,
@@ -37,6 +38,7 @@ pub(in crate::records) async fn update(
     authority: Authority,
     mut change: Change<'_>,
 ) -> Result<Record, Error> {
+    let _kept = call.attempt.under_way.begin(Doing::Writing, collection, change.id)?;
     let stored = load(call, transaction, (collection, Action::Update), &authority, change.id, change.preconditions).await?;
     let modifiers = match change.manner {
         Manner::Merge => Modifiers::split(&mut change.draft),
@@ -78,6 +80,7 @@ async fn write(
         }));
     }
     check_write_mask(call, authority, collection, (&new, Some(&stored)), (&given, &unseen))?;
+    check_unique(call, transaction, collection, (&new, Some(&stored))).await?;
 
     take_turns(call, transaction, collection).await?;
     store::records::update(transaction, collection, &new).await.map_err(|error| not_unique(collection, error))?;

@@ -17,7 +17,7 @@ impl Describe<'_> {
         let mut operation = self.operation("update_all", &format!("Change records of {} by filter", self.collection.name()), description);
         operation["parameters"] = self.selection();
         operation["requestBody"] = body(&schema_ref(&self.schemas.update), examples::draft(&self.sight.updatable, Place::Update));
-        operation["responses"] = responses("200", report(), &[&["404"], &BODY_ERRORS[..]].concat());
+        operation["responses"] = responses("200", report(), &[&["404", "412"], &BODY_ERRORS[..]].concat());
         operation
     }
 
@@ -26,7 +26,7 @@ impl Describe<'_> {
                            to them are deleted, changed or in the way, as their relations say.";
         let mut operation = self.operation("delete_all", &format!("Delete records of {} by filter", self.collection.name()), description);
         operation["parameters"] = self.selection();
-        operation["responses"] = responses("200", report(), &["404", "409", "413", "422", "500"]);
+        operation["responses"] = responses("200", report(), &["404", "409", "412", "413", "422", "500"]);
         operation
     }
 

@@ -59,6 +59,7 @@ pub(super) fn of_queries() -> Vec<Refusal> {
         refusal("an unknown parameter", Admin.post(&format!("{THINGS}?nope=1")).json(&fine()), 400, "query.invalid"),
         refusal("an upsert by what is not unique", Admin.post(&format!("{THINGS}?upsert=amount")).json(&fine()), 400, "query.invalid"),
         refusal("a bulk write that does not say how many", Admin.delete(&format!("{THINGS}?filter=true")), 400, "query.invalid"),
+        refusal("a value that cannot be decoded", Admin.delete(&format!("{THINGS}?filter=%zz&max=9")), 400, "query.invalid"),
         refusal("a filter that cannot be read", Admin.delete(&format!("{THINGS}?filter=amount+%3D%3D&max=9")), 400, "query.invalid"),
         refusal("a filter of 40,000 letters", Admin.delete(&long), 414, "query.too_long"),
         refusal("an unknown path", Admin.post("/api/nope").json(&fine()), 404, "route.not_found"),
@@ -92,6 +93,7 @@ pub(super) fn of_heads() -> Vec<Refusal> {
     let post = |headers: &str| format!("POST {THINGS} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {{admin_token}}\r\n{headers}\r\n\r\na");
     vec![
         raw("two lengths", &post("Content-Length: 1\r\nContent-Length: 2"), 400, "request.malformed"),
+        raw("a body that is packed for the transfer", &post("Transfer-Encoding: gzip, chunked"), 415, "body.unsupported_encoding"),
         raw("no host", &format!("DELETE {SMALL} HTTP/1.1\r\nAuthorization: Bearer {{admin_token}}\r\n\r\n"), 400, "request.host"),
         raw("a long head", &post(&format!("X-Long: {}", "a".repeat(200_000))), 431, "request.head_too_large"),
     ]

@@ -31,7 +31,7 @@ pub(super) fn of_collections() -> Vec<Refusal> {
         refusal("a change of nothing", change("nope", json!({"description": "no"})), 404, "collection.not_found"),
         refusal("dropping nothing", Admin.delete("/api/collections/nope"), 404, "collection.not_found"),
         refusal("dropping what is built in", Admin.delete("/api/collections/users?force=true"), 422, "collection.invalid"),
-        refusal("dropping what another points to", Admin.delete("/api/collections/things?force=true"), 409, "record.referenced"),
+        refusal("dropping what another points to", Admin.delete("/api/collections/things?force=true"), 409, "collection.referenced"),
         refusal("dropping what has records", Admin.delete("/api/collections/shelves"), 409, "collection.data_loss"),
         refusal("looking for a change that is none", Admin.get(&alteration), 404, "alteration.not_found"),
         refusal("not by everybody", Ann.post("/api/collections").json(&json!({"name": "more", "fields": []})), 403, "policy.denied"),

@@ -85,6 +85,18 @@ pub(super) fn that_have_terms() -> Vec<Refusal> {
             "record.version_mismatch",
         ),
         refusal("an upsert where nothing is to be", upsert().header("if-none-match", "*"), 412, "record.version_mismatch"),
+        refusal(
+            "a new record that is to be a version of one",
+            new(json!({"title": "fine"})).header("if-match", "*"),
+            412,
+            "record.version_mismatch",
+        ),
+        refusal(
+            "a bulk write of one version",
+            Admin.delete(&format!("{THINGS}?filter=true&max=100")).header("if-match", "*"),
+            412,
+            "record.version_mismatch",
+        ),
         refusal("an upsert of another version", upsert().header("if-match", "\"nope\""), 412, "record.version_mismatch"),
         refusal("a key of another request", keyed("kept", json!({"title": "other"})), 422, "idempotency.mismatch"),
         refusal("a key with a space", keyed("a b", json!({"title": "fine"})), 400, "idempotency.key"),
@@ -115,6 +127,12 @@ pub(super) fn of_several() -> Vec<Refusal> {
         ),
         refusal("more than were meant", Admin.patch(&bulk(2)).json(&json!({"amount": 2})), 409, "bulk.too_many"),
         refusal("more deletions than were meant", Admin.delete(&bulk(2)), 409, "bulk.too_many"),
+        refusal(
+            "an unknown field of none",
+            Admin.patch(&format!("{THINGS}?filter=false&max=1")).json(&json!({"nope": 1})),
+            422,
+            "record.invalid",
+        ),
         refusal("one of all has nothing left", Admin.patch(&bulk(100)).json(&json!({"amount-": 1})), 422, "record.invalid"),
         refusal("all want one value", Admin.patch(&bulk(100)).json(&json!({"code": "same"})), 409, "record.unique"),
         refusal("one of all is needed", Admin.delete(&bulk(100)), 409, "record.referenced"),
@@ -155,14 +173,17 @@ const NDJSON: &str = "application/x-ndjson";
 
 pub(super) fn of_imports() -> Vec<Refusal> {
     let import = |query: &str, file: &str| Admin.post(&format!("{THINGS}/import?{query}")).text(NDJSON, file);
-    let csv = Admin.post(&format!("{THINGS}/import?dry_run=true")).text("text/csv", "title,nope\nfine,1\n");
+    let csv = |query: &str| Admin.post(&format!("{THINGS}/import?{query}")).text("text/csv", "title,nope\nfine,1\n");
     let bad = "{\"title\":\"from a file\"}\n{\"title\":\"x\"}\n";
     let long = format!("{{\"title\":\"{}\"}}\n", "a".repeat(1 << 20));
     let foreign = Ann.post(&format!("{THINGS}/import?import={{stopped}}")).text(NDJSON, bad);
     vec![
         refusal("a bad row of a dry run", import("dry_run=true", bad), 422, "import.stopped"),
         refusal("a row that is too large", import("dry_run=true", &long), 413, "row.too_large"),
-        refusal("a column that is no field", csv, 422, "import.invalid"),
+        refusal("a column that is no field", csv("dry_run=true"), 422, "import.invalid"),
+        // It can be looked up what became of it; the key is free.
+        refusal("a column that is no field, under a key", csv("").header("idempotency-key", "file"), 422, "import.invalid")
+            .leaves(&[Leaves::New("_imports:")]),
         refusal("a type that is no file", Admin.post(&format!("{THINGS}/import")).text("text/plain", bad), 415, "body.unsupported_type"),
         refusal("an unknown mode", import("mode=merge", bad), 400, "query.invalid"),
         refusal("another's import", foreign, 404, "import.not_found"),
