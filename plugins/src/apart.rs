@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::panic;
 use std::pin::Pin;
-use std::sync::LazyLock;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -22,8 +22,11 @@ use crate::instances::Instances;
 pub(crate) const AFTER: Duration = Duration::from_millis(5);
 /// How many times as long a call may take there, with all of its waiting for its turn.
 pub(crate) const PATIENCE: u32 = 5;
-/// How long a rule begins there after the last time that it was sent there.
+/// How long a rule begins there after it was sent there: the first time, and at most if it goes on like that.
 const REMEMBERED: Duration = Duration::from_secs(2);
+const REMEMBERED_MAX: Duration = Duration::from_secs(60);
+/// How much longer that is each time. One that misbehaves again and again would else have the first milliseconds of each time among the others.
+const LONGER: u32 = 4;
 /// Lets everybody else go first, and still gets a turn.
 #[cfg(target_os = "linux")]
 const NICE: i32 = 5;
@@ -49,14 +52,36 @@ static THREADS: LazyLock<Option<Runtime>> = LazyLock::new(|| {
 pub(crate) struct Habits(BTreeMap<String, Habit>);
 
 struct Habit {
-    /// It begins apart until then.
+    /// Milliseconds since the first call: it begins apart until then.
     until: AtomicU64,
+    memory: Mutex<Memory>,
     turns: Semaphore,
+}
+
+/// How long it is remembered, and since when it is so long.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Memory {
+    span: Duration,
+    since: Duration,
+    until: Duration,
+}
+
+impl Memory {
+    /// The same when it happened again, at this time since the first call.
+    fn again(self, now: Duration) -> Self {
+        let long_ago = now >= self.until + self.span;
+        let (span, since) = match self.span {
+            _ if long_ago => (REMEMBERED, now),
+            span if now >= self.since + span => ((span * LONGER).min(REMEMBERED_MAX), now),
+            span => (span, self.since),
+        };
+        Self { span, since, until: now + span }
+    }
 }
 
 impl Habits {
     pub(crate) fn of<'a>(rules: impl Iterator<Item = &'a str>) -> Self {
-        let habit = || Habit { until: AtomicU64::new(0), turns: Semaphore::new(turns()) };
+        let habit = || Habit { until: AtomicU64::new(0), memory: Mutex::default(), turns: Semaphore::new(turns()) };
         Self(rules.map(|rule| (rule.to_owned(), habit())).collect())
     }
 
@@ -79,7 +104,9 @@ impl Habits {
     /// The rule computed for long, or broke.
     pub(crate) fn note(&self, rule: &str) {
         if let Some(habit) = self.0.get(rule) {
-            habit.until.store(now_ms() + REMEMBERED.as_millis() as u64, Ordering::Relaxed);
+            let mut memory = habit.memory.lock().unwrap_or_else(PoisonError::into_inner);
+            *memory = memory.again(Duration::from_millis(now_ms()));
+            habit.until.store(memory.until.as_millis() as u64, Ordering::Relaxed);
         }
     }
 }
@@ -90,11 +117,11 @@ fn now_ms() -> u64 {
     BEGIN.elapsed().as_millis() as u64
 }
 
-/// Does the work here until it is told to go, if it begins here at all, and the rest apart. Dropping this ends the work, here or there.
-pub(crate) async fn run<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static, begins_apart: bool, go: &AtomicBool) -> T {
+/// Does the work here until it has to go, if it begins here at all, and the rest apart. Dropping this ends the work, here or there.
+pub(crate) async fn run<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static, has_to_go: impl Fn() -> bool) -> T {
     let mut work = Box::pin(work);
-    // It is told to go while it is polled, and wakes this task then.
-    let here = poll_fn(|context| match begins_apart || go.load(Ordering::Relaxed) {
+    // That is so since it was polled, or since another call of the same rule was; work that computes is polled every tick.
+    let here = poll_fn(|context| match has_to_go() {
         true => Poll::Ready(None),
         false => work.as_mut().poll(context).map(Some),
     });
@@ -147,7 +174,7 @@ mod tests {
 
     #[tokio::test]
     async fn work_stays_until_it_is_told_to_go() {
-        let go = Arc::new(AtomicBool::new(false));
+        let go = Arc::new(std::sync::atomic::AtomicBool::new(false));
         let told = Arc::clone(&go);
         let work = async move {
             let before = thread_name();
@@ -155,9 +182,9 @@ mod tests {
             tokio::task::yield_now().await;
             (before, thread_name())
         };
-        let (before, after) = run(work, false, &go).await;
+        let (before, after) = run(work, || go.load(Ordering::Relaxed)).await;
         assert_eq!((before, after.as_str()), (thread_name(), "plugin-apart"));
-        assert_eq!(run(async { thread_name() }, false, &AtomicBool::new(false)).await, thread_name());
+        assert_eq!(run(async { thread_name() }, || false).await, thread_name());
     }
 
     #[cfg(target_os = "linux")]
@@ -165,7 +192,7 @@ mod tests {
     async fn the_threads_have_little_priority_and_these_do_not() {
         let nice = || rustix::process::getpriority_process(None).expect("a priority");
         let here = nice();
-        assert_eq!(run(async move { nice() }, true, &AtomicBool::new(false)).await, NICE.max(here));
+        assert_eq!(run(async move { nice() }, || true).await, NICE.max(here));
         assert_eq!(nice(), here);
     }
 
@@ -177,8 +204,7 @@ mod tests {
             std::future::pending::<()>().await;
             drop(kept);
         };
-        let go = AtomicBool::new(false);
-        let waiting = tokio::time::timeout(Duration::from_millis(10), run(work, true, &go));
+        let waiting = tokio::time::timeout(Duration::from_millis(10), run(work, || true));
         assert!(waiting.await.is_err());
         while Arc::strong_count(&held) > 1 {
             tokio::task::yield_now().await;
@@ -188,7 +214,7 @@ mod tests {
     #[tokio::test]
     #[should_panic(expected = "as it was")]
     async fn a_panic_stays_a_panic() {
-        run(async { panic!("as it was") }, true, &AtomicBool::new(false)).await
+        run(async { panic!("as it was") }, || true).await
     }
 
     #[test]
@@ -198,6 +224,20 @@ mod tests {
         habits.note("unknown");
         assert!(habits.begins_apart("one"));
         assert!(!habits.begins_apart("two") && !habits.begins_apart("unknown"));
+    }
+
+    #[test]
+    fn what_happens_again_and_again_is_remembered_longer() {
+        let at = Duration::from_secs;
+        let first = Memory::default().again(at(100));
+        assert_eq!(first, Memory { span: REMEMBERED, since: at(100), until: at(102) });
+        let second = first.again(at(101));
+        assert_eq!(second, Memory { until: at(103), ..first });
+        let third = second.again(at(102));
+        assert_eq!(third, Memory { span: at(8), since: at(102), until: at(110) });
+        let long = (103..400).fold(third, |memory, second| memory.again(at(second)));
+        assert_eq!((long.span, long.until), (REMEMBERED_MAX, at(459)));
+        assert_eq!(long.again(at(519)).span, REMEMBERED);
     }
 
     #[tokio::test]

@@ -120,7 +120,15 @@ impl Plugin {
         };
         let progress = live.store.data().call.progress();
         let work = self.clone().call(live, event.into(), begins_apart, Arc::clone(&progress));
-        let (run, live) = apart::run(work, begins_apart, &progress.go).await;
+        let has_to_go = || {
+            let go = progress.go.load(Ordering::Relaxed);
+            if go {
+                // At once: others of the same rule need not find out for themselves.
+                habits.note(&rule);
+            }
+            go || begins_apart || habits.begins_apart(&rule)
+        };
+        let (run, live) = apart::run(work, has_to_go).await;
         drop(turn);
         if progress.go.load(Ordering::Relaxed) || matches!(run.result, Err(Refusal::Failed(_))) {
             habits.note(&rule);
