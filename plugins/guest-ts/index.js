@@ -252,7 +252,7 @@ function context(event, violations) {
       });
     },
     patch(values) {
-      patched = { ...patched, ...asObject("patch", "values", values) };
+      patched = { ...patched, ...perhaps(asObject, "patch", "values", values) };
     },
     reject(kind, message, details) {
       asText("reject", "kind", kind);

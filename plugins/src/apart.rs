@@ -69,9 +69,9 @@ struct Memory {
 impl Memory {
     /// The same when it happened again, at this time since the first call.
     fn again(self, now: Duration) -> Self {
-        let long_ago = now >= self.until + self.span;
         let (span, since) = match self.span {
-            _ if long_ago => (REMEMBERED, now),
+            // It was forgotten meanwhile.
+            span if now >= self.until => ((span / LONGER).max(REMEMBERED), now),
             span if now >= self.since + span => ((span * LONGER).min(REMEMBERED_MAX), now),
             span => (span, self.since),
         };
@@ -237,7 +237,7 @@ mod tests {
         assert_eq!(third, Memory { span: at(8), since: at(102), until: at(110) });
         let long = (103..400).fold(third, |memory, second| memory.again(at(second)));
         assert_eq!((long.span, long.until), (REMEMBERED_MAX, at(459)));
-        assert_eq!(long.again(at(519)).span, REMEMBERED);
+        assert_eq!(long.again(at(459)).span, at(15));
     }
 
     #[tokio::test]

@@ -79,6 +79,8 @@ pub(crate) struct Call {
 pub(crate) struct Progress {
     /// The guest has computed for so long that it has to go elsewhere.
     pub(crate) go: AtomicBool,
+    /// It goes on apart, where it waits for its turn.
+    pub(crate) apart: AtomicBool,
     /// Microseconds after its beginning at which it asked the host what is not answered yet; else 0.
     asked_us: AtomicU64,
 }

@@ -119,18 +119,21 @@ impl Plugin {
             },
         };
         let progress = live.store.data().call.progress();
-        let work = self.clone().call(live, event.into(), begins_apart, Arc::clone(&progress));
+        let work = self.clone().call(live, event.into(), Arc::clone(&progress));
         let has_to_go = || {
             let go = progress.go.load(Ordering::Relaxed);
             if go {
                 // At once: others of the same rule need not find out for themselves.
                 habits.note(&rule);
             }
-            go || begins_apart || habits.begins_apart(&rule)
+            let apart = go || begins_apart || habits.begins_apart(&rule);
+            progress.apart.store(apart, Ordering::Relaxed);
+            apart
         };
         let (run, live) = apart::run(work, has_to_go).await;
         drop(turn);
-        if progress.go.load(Ordering::Relaxed) || matches!(run.result, Err(Refusal::Failed(_))) {
+        // Whoever answers that it cannot go on has answered in time: only what had to be ended is noted.
+        if matches!(&run.result, Err(Refusal::Failed(failure)) if failure.code != "plugin.internal") {
             habits.note(&rule);
         }
         if let Some(live) = live {
@@ -140,13 +143,13 @@ impl Plugin {
     }
 
     /// The call itself, until nothing is left to compute. Answers the instance as well if it can be used again.
-    async fn call(self, mut live: Live, event: types::Event, begins_apart: bool, progress: Arc<Progress>) -> (Run, Option<Live>) {
+    async fn call(self, mut live: Live, event: types::Event, progress: Arc<Progress>) -> (Run, Option<Live>) {
         let Loaded { code, terms, .. } = &*self.0;
         let mut instantiate = None;
         let called = tokio::select! {
             biased;
             called = code.call_run(&mut live, &event, &terms.limits, &mut instantiate) => Ok(called),
-            () = too_long(&terms.limits, begins_apart, &progress) => Err(too_slow(&terms.limits)),
+            () = too_long(&terms.limits, &progress) => Err(too_slow(&terms.limits)),
         };
         let run = self.finish(&mut live, called, instantiate);
         // What has misbehaved is not called again, and nothing is kept idle while others wait for its slot.
@@ -316,12 +319,12 @@ fn fuel_of(limits: &Limits) -> u64 {
 }
 
 /// Ends when a call has taken too long: later where it waits for its turn behind everybody else, but not for a host that does not answer.
-async fn too_long(limits: &Limits, begins_apart: bool, progress: &Progress) {
+async fn too_long(limits: &Limits, progress: &Progress) {
     let (begun, wall) = (Instant::now(), Duration::from_millis(limits.wall_ms));
     let mut pause = wall;
     loop {
         sleep(pause).await;
-        let is_apart = begins_apart || progress.go.load(Ordering::Relaxed);
+        let is_apart = progress.apart.load(Ordering::Relaxed);
         let (elapsed, most) = (begun.elapsed(), wall * apart::PATIENCE);
         let waited = progress.waited(elapsed);
         if !is_apart || waited >= wall || elapsed >= most {

@@ -147,8 +147,8 @@ mod tests {
         check(&format!("[{}{{}}]", "{},".repeat(1_000)), Err(" body.too_many_records"));
         check(&format!("[{}", "1,".repeat(1_001)), Err(" body.too_many_records"));
         let record = |keys: usize| format!("{{{}}}", (0..keys).map(|key| format!("\"f{key}\":[{{}}]")).collect::<Vec<_>>().join(","));
-        check(&format!("[{}]", vec![record(14); 1_000].join(",")), Ok(1_000));
-        check(&format!("[{}]", vec![record(15); 1_000].join(",")), Err(" body.malformed"));
+        check(&format!("[{}]", vec![record(29); 1_000].join(",")), Ok(1_000));
+        check(&format!("[{}]", vec![record(30); 1_000].join(",")), Err(" body.malformed"));
         let record = |keys: usize| record(keys).replace("[{}]", "0");
         check(&format!("[{}]", vec![record(60); 1_000].join(",")), Ok(1_000));
         check(&format!("[{}]", vec![record(61); 1_000].join(",")), Err(" body.too_many_keys"));

@@ -160,9 +160,9 @@ pub const MEMBERS_MAX: usize = 1_000;
 /// How the error about it begins.
 pub(crate) const TOO_MANY_MEMBERS: &str = "more than 1000 keys in an object";
 
-/// How many lists and objects a body may have: a thousand records with thirty in each. They cost much more than the few bytes that they are
-/// written with.
-pub const BODY_CONTAINERS_MAX: usize = 30_000;
+/// How many lists and objects a body may have: a thousand records with sixty in each, or as many points of a map as fit into a body. They cost
+/// much more than the few bytes that they are written with.
+pub const BODY_CONTAINERS_MAX: usize = 60_000;
 
 /// How many keys all objects of a body may have together: a thousand records with sixty fields each.
 pub const BODY_KEYS_MAX: usize = 60_000;
@@ -404,7 +404,7 @@ mod tests {
         // The list around them counts, too.
         for item in ["[]", "{}", r#"{"a":1}"#] {
             check(&list(item, BODY_CONTAINERS_MAX - 1), Ok(()));
-            check(&list(item, BODY_CONTAINERS_MAX), Err("more than 30000 lists and objects"));
+            check(&list(item, BODY_CONTAINERS_MAX), Err("more than 60000 lists and objects"));
         }
         let members = (0..MEMBERS_MAX).map(|key| format!("\"k{key}\":1")).collect::<Vec<_>>().join(",");
         let object = format!("{{{members}}}");

@@ -58,7 +58,7 @@ impl Pledge {
     /// # Errors
     /// [`Error::UnderThisKey`] when it happens on another node, or what the database reports.
     pub(crate) async fn note(&self, call: &Call, run: &impl Run) -> Result<(), Error> {
-        if !self.noted.load(Ordering::Relaxed) && self.once.kept(call, run).await?.is_some() {
+        if self.once.kept(call, run).await?.is_some_and(|row| row.outcome != self.beginning) {
             return Err(Error::UnderThisKey);
         }
         self.noted.store(true, Ordering::Relaxed);

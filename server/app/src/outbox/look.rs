@@ -64,16 +64,17 @@ pub(crate) async fn replay(call: &Call, id: &str) -> Result<Delivery, Error> {
     call.authorize(Action::Update, OBJECT)?;
     let transaction = call.app.store.begin().await?;
     call.note(&transaction).await?;
-    if outbox::replay(&transaction, id, &call.now).await? {
-        transaction.commit().await?;
-    } else {
+    let replayed = outbox::replay(&transaction, id, &call.now).await?;
+    // As it is before a worker takes it.
+    let delivery = outbox::get(&transaction, id).await?.ok_or_else(|| unknown(id))?;
+    if !replayed {
         transaction.rollback().await;
-        let delivery = outbox::get(&call.app.store, id).await?.ok_or_else(|| unknown(id))?;
         return Err(under_way(delivery));
     }
+    transaction.commit().await?;
     tracing::info!(request = %call.id, delivery = id, by = %call.caller.principal, "a delivery is replayed");
     call.app.outbox.wake();
-    outbox::get(&call.app.store, id).await?.ok_or_else(|| unknown(id))
+    Ok(delivery)
 }
 
 /// Removes a delivery that nobody works on. One that waits is never done then.

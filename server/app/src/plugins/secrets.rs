@@ -46,6 +46,12 @@ impl Secrets {
                 (text, found) = (text.replace(value.as_str(), REDACTED), true);
             }
         }
+        // A text may have been cut in the middle of one.
+        if let Some(begun) = self.values.iter().find_map(|value| begun_at_end(&text, value)) {
+            text.truncate(text.len() - begun);
+            text.push_str(REDACTED);
+            found = true;
+        }
         (text, found)
     }
 
@@ -65,6 +71,12 @@ impl Secrets {
             Value::Null | Value::Bool(_) => value,
         }
     }
+}
+
+/// How many bytes of a secret the text ends with, if those are not all and enough to be no accident.
+fn begun_at_end(text: &str, secret: &str) -> Option<usize> {
+    let lengths = (SECRET_MIN_BYTES..secret.len()).rev();
+    lengths.filter(|length| secret.is_char_boundary(*length)).find(|length| text.ends_with(&secret[..*length]))
 }
 
 fn inside_json(text: &str) -> String {
@@ -103,6 +115,16 @@ mod tests {
             "of+5+%22words%22+%26+%C3%BC",
         ] {
             assert_eq!(secrets.without(format!("<{text}>")), ("<***>".to_owned(), true), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_beginning_of_a_secret_at_the_end_of_a_text_is_found() {
+        let secrets = Secrets::new(BTreeSet::new(), ["sesame-open-up".to_owned()]);
+        for (text, expected) in
+            [("say sesame-open", "say ***"), ("say sesame", "say ***"), ("say sesam", "say sesam"), ("sesame, said I", "sesame, said I")]
+        {
+            assert_eq!(secrets.without(text.to_owned()).0, expected);
         }
     }
 
