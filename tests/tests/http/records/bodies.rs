@@ -60,7 +60,7 @@ async fn a_body_has_so_many_lists_objects_and_keys_in_all() {
         let body = format!(r#"{{"title":"bomb","data":{{"n":1,"list":[{}]}}}}"#, vec![item; count].join(","));
         admin.request(Method::POST, THINGS).body("application/json", body).send().await
     };
-    for item in ["[]", "{}", r#"{"n":1}"#] {
+    for item in ["[]", "{}", "[7]"] {
         post(item, 70_000).await.problem(400, "body.malformed");
     }
     let object = format!("{{{}}}", (0..1_000).map(|key| format!("\"k{key}\":1")).collect::<Vec<_>>().join(","));
