@@ -165,6 +165,7 @@ fn lower_priority() {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
 
     use super::*;
 
@@ -174,7 +175,7 @@ mod tests {
 
     #[tokio::test]
     async fn work_stays_until_it_is_told_to_go() {
-        let go = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let go = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&go);
         let work = async move {
             let before = thread_name();

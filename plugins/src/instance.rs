@@ -168,8 +168,8 @@ impl Instance {
         (call, err)
     }
 
-    /// Called at most once per tick while the guest computes, with how long that tick took. Both measures are too high, each in its own way: the ticks
-    /// count a slow host call, the clock counts the time that other tasks had the thread. The lower one decides.
+    /// Called at most once per tick while the guest computes, with how long that tick took. Both measures are too high, each in its own way:
+    /// the ticks count a slow host call, the clock counts the time that other tasks had the thread. The lower one decides.
     pub(crate) fn has_time_left(&mut self, tick: Duration) -> bool {
         let call = &mut self.call;
         call.ticked += tick;
